@@ -1,0 +1,83 @@
+"""Every error that rtrecon raises on purpose.
+
+::
+
+    RtreconError                 a failure: exit code 1
+    ├── UserError                a mistake the user can mend: exit code 2
+    │   ├── SourceError          a camera, file, stream or folder that cannot be used
+    │   ├── ModelError           a model, manifest or hash that cannot be used
+    │   ├── ProviderError        an execution provider that was named and does not work
+    │   ├── DataError            a picture, dataset, calibration or face-model file that is wrong
+    │   └── MissingExtraError    an optional dependency that is not installed
+    ├── SourceLostError          a source that worked and then stopped for good
+    └── OutputError              a file or folder that could not be written
+
+The message names the thing and the remedy; no traceback is shown for any of these
+unless ``--debug`` is given.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "DataError",
+    "MissingExtraError",
+    "ModelError",
+    "OutputError",
+    "ProviderError",
+    "RtreconError",
+    "SourceError",
+    "SourceLostError",
+    "UserError",
+]
+
+
+class RtreconError(Exception):
+    """Base of all errors raised on purpose by rtrecon."""
+
+    exit_code = 1
+
+
+class UserError(RtreconError):
+    """Something the user asked for cannot be; the message says what to do instead."""
+
+    exit_code = 2
+
+
+class SourceError(UserError):
+    """A camera, file, stream or folder that cannot be opened or read."""
+
+
+class ModelError(UserError):
+    """A model that is missing, damaged or of an unknown kind."""
+
+
+class ProviderError(UserError):
+    """An execution provider that was named explicitly and does not work here."""
+
+
+class DataError(UserError):
+    """A picture, dataset, calibration or face-model file with wrong contents."""
+
+
+class MissingExtraError(UserError):
+    """An optional dependency is missing.
+
+    Args:
+        package: what could not be imported.
+        extra: the extra of rtrecon that brings it.
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"{package} is not installed; install it with: pip install 'rtrecon[{extra}]'"
+        )
+        self.package = package
+        self.extra = extra
+
+
+class SourceLostError(RtreconError):
+    """A source that worked and then ended or broke for good."""
+
+
+class OutputError(RtreconError):
+    """A file or folder that could not be written; nothing half-written is left."""

@@ -1,0 +1,164 @@
+"""Value types that travel between the stages.
+
+Frames of reference: *picture* is pixels, x right, y down, the centre of the top left
+pixel at (0, 0). *camera* is OpenCV's: x right, y down, z forward, metres.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rtrecon.errors import DataError
+
+__all__ = [
+    "DEFAULT_FOV_DEG",
+    "BgrImage",
+    "Face",
+    "Float32Array",
+    "Float64Array",
+    "Frame",
+    "Intrinsics",
+    "TrackedFace",
+]
+
+BgrImage = npt.NDArray[np.uint8]
+Float32Array = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
+
+DEFAULT_FOV_DEG = 60.0
+"""Diagonal field of view assumed when nothing better is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intrinsics:
+    """Pinhole intrinsics in pixels, for pictures of ``width`` x ``height``.
+
+    ``dist`` are OpenCV's distortion coefficients (empty: none).
+    """
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    width: int
+    height: int
+    dist: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        values = (self.fx, self.fy, self.cx, self.cy, *self.dist)
+        if not all(math.isfinite(v) for v in values):
+            raise DataError("intrinsics must be finite numbers")
+        if self.fx <= 0 or self.fy <= 0 or self.width <= 0 or self.height <= 0:
+            raise DataError("intrinsics need fx, fy, width and height above zero")
+
+    @classmethod
+    def from_fov(
+        cls, width: int, height: int, fov_deg: float = DEFAULT_FOV_DEG
+    ) -> Intrinsics:
+        """Square pixels, centred, with ``fov_deg`` across the diagonal."""
+        if not 1.0 <= fov_deg < 179.0:
+            raise DataError(f"a field of view of {fov_deg} degrees is not possible: give 1 to 178")
+        diagonal_px = math.hypot(width, height)
+        focal_px = 0.5 * diagonal_px / math.tan(math.radians(fov_deg) / 2.0)
+        return cls(focal_px, focal_px, (width - 1) / 2.0, (height - 1) / 2.0, width, height)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Intrinsics:
+        """Read the JSON calibration file described in the design.
+
+        Raises:
+            DataError: the file is missing, is not JSON, or lacks a field.
+        """
+        path = Path(path)
+        try:
+            data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return cls(
+                fx=float(data["fx"]),
+                fy=float(data["fy"]),
+                cx=float(data["cx"]),
+                cy=float(data["cy"]),
+                width=int(data["width"]),
+                height=int(data["height"]),
+                dist=tuple(float(v) for v in data.get("dist", ())),
+            )
+        except OSError as error:
+            raise DataError(f"cannot read intrinsics {path}: {error.strerror}") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f"intrinsics {path} is not what it should be ({error!r}): it must be JSON with "
+                'numbers "fx", "fy", "cx", "cy", "width", "height" and optional "dist"'
+            ) from error
+
+    def scaled(self, width: int, height: int) -> Intrinsics:
+        """The same camera for pictures of another size of the same shape.
+
+        Raises:
+            DataError: the shapes differ by more than one percent.
+        """
+        if (width, height) == (self.width, self.height):
+            return self
+        scale_x, scale_y = width / self.width, height / self.height
+        if abs(scale_x / scale_y - 1.0) > 0.01:
+            raise DataError(
+                f"intrinsics are for {self.width}x{self.height}, the pictures are "
+                f"{width}x{height}, another shape: calibrate at that size"
+            )
+        return Intrinsics(
+            self.fx * scale_x,
+            self.fy * scale_y,
+            (self.cx + 0.5) * scale_x - 0.5,
+            (self.cy + 0.5) * scale_y - 0.5,
+            width,
+            height,
+            self.dist,
+        )
+
+    def matrix(self) -> Float64Array:
+        """The 3 x 3 camera matrix."""
+        return np.array(
+            [[self.fx, 0.0, self.cx], [0.0, self.fy, self.cy], [0.0, 0.0, 1.0]], dtype=np.float64
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture of a source.
+
+    ``image`` is (H, W, 3) uint8 BGR and read-only for consumers. ``t_capture_ns`` is
+    monotonic time at the grab, before decoding. ``intrinsics`` is None when the source
+    does not know them.
+    """
+
+    image: BgrImage
+    index: int
+    t_capture_ns: int
+    intrinsics: Intrinsics | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """A detected face.
+
+    ``box_px`` (4,) float32 x0 y0 x1 y1; ``landmarks_px`` (5, 2) float32: left eye, right
+    eye, nose, left and right mouth corner as seen in the picture; ``score`` in [0, 1].
+    """
+
+    box_px: Float32Array
+    landmarks_px: Float32Array
+    score: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackedFace:
+    """A face with an identity over time; ``face`` is filtered, ``age_frames`` counts from 0."""
+
+    id: int
+    face: Face
+    age_frames: int
