@@ -1,0 +1,118 @@
+"""The command line: ``rtrecon COMMAND [options]``."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from rtrecon import __version__
+from rtrecon.errors import RtreconError
+
+__all__ = ["main"]
+
+logger = logging.getLogger("rtrecon")
+
+
+class Command(NamedTuple):
+    """Where a command's options and its function are; both are imported only when asked for."""
+
+    config: str
+    function: str
+    summary: str
+
+
+COMMANDS = {
+    "run": Command(
+        "rtrecon.config:RunConfig",
+        "rtrecon.run:run",
+        "reconstruct faces live from a camera, file or stream",
+    ),
+    "doctor": Command(
+        "rtrecon.config:DoctorConfig",
+        "rtrecon.doctor:run_doctor",
+        "say what works on this machine, and what mends the rest",
+    ),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns its exit code: 0 done, 1 failed, 2 a user's mistake."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_usage())  # noqa: T201
+        return 0 if arguments else 2
+    if arguments[0] in ("-V", "--version"):
+        print(f"rtrecon {__version__}")  # noqa: T201
+        return 0
+    name = arguments[0]
+    command = COMMANDS.get(name)
+    if command is None:
+        print(f"rtrecon: there is no command {name!r}\n\n{_usage()}", file=sys.stderr)  # noqa: T201
+        return 2
+    debug = "--debug" in arguments
+    try:
+        _set_up_logging(quiet="--quiet" in arguments, debug=debug)
+        import tyro
+
+        config = tyro.cli(
+            _load(command.config),
+            prog=f"rtrecon {name}",
+            args=arguments[1:],
+            config=(tyro.conf.FlagCreatePairsOff, tyro.conf.UseAppendAction),
+        )
+        return int(_load(command.function)(config))
+    except RtreconError as error:
+        if debug:
+            logger.exception("%s", error)
+        else:
+            logger.error("%s", error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        logger.error("interrupted")
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone: nothing is left to tell it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _load(spec: str) -> Callable[..., Any]:
+    module, _, name = spec.partition(":")
+    loaded: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return loaded
+
+
+def _usage() -> str:
+    width = max(len(name) for name in COMMANDS)
+    rows = "\n".join(f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items())
+    return (
+        "usage: rtrecon COMMAND [options]\n\n"
+        "One webcam in, a metric, textured 3D face out, every frame.\n\n"
+        f"commands:\n{rows}\n\n"
+        "`rtrecon COMMAND --help` lists a command's options; `rtrecon --version` the version."
+    )
+
+
+def _set_up_logging(*, quiet: bool, debug: bool) -> None:
+    level = logging.ERROR if quiet else logging.DEBUG if debug else logging.INFO
+    if not logger.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(_Formatter())
+        logger.addHandler(handler)
+    logger.setLevel(level)
+    logger.propagate = False
+
+
+class _Formatter(logging.Formatter):
+    """``rtrecon: message``, with the level named from warnings up."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        text = f"rtrecon: {level}{record.getMessage()}"
+        if record.exc_info:
+            text += "\n" + self.formatException(record.exc_info)
+        return text

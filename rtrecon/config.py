@@ -1,0 +1,132 @@
+"""What each command takes: the dataclasses are the option list, their docstrings the help.
+
+Nothing heavy is imported here, so that ``rtrecon --help`` is immediate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from rtrecon.errors import UserError
+
+__all__ = ["CommonConfig", "DoctorConfig", "ModelConfig", "RunConfig", "parse_size"]
+
+Provider = Literal["auto", "cpu", "cuda", "tensorrt", "openvino", "coreml", "directml"]
+Precision = Literal["fp32", "fp16", "int8"]
+View = Literal["auto", "window", "web", "none"]
+
+_NO_DEFAULT = ""  # the docstring says what is done when the option is not given
+OptionalInt = Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint=_NO_DEFAULT)]
+OptionalFloat = Annotated[float | None, tyro.conf.arg(metavar="X", help_behavior_hint=_NO_DEFAULT)]
+OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint=_NO_DEFAULT)]
+OptionalText = Annotated[str | None, tyro.conf.arg(metavar="TEXT", help_behavior_hint=_NO_DEFAULT)]
+
+
+@dataclass(kw_only=True)
+class CommonConfig:
+    """Options that every command has."""
+
+    quiet: bool = False
+    """Print nothing but errors and asked-for output."""
+    debug: bool = False
+    """Show debug messages, and tracebacks for errors."""
+
+
+@dataclass(kw_only=True)
+class ModelConfig(CommonConfig):
+    """Options of every command that reconstructs."""
+
+    model: str = "face-dpt"
+    """Depth model: a name from `rtrecon models list`, or a folder with model.json."""
+    provider: Provider = "auto"
+    """Where the depth model runs; auto takes the fastest that proves itself."""
+    precision: Annotated[
+        Precision | None,
+        tyro.conf.arg(metavar="{fp32,fp16,int8}", help_behavior_hint=_NO_DEFAULT),
+    ] = None
+    """Precision of the depth model (default: the model's own best for the provider)."""
+    faces: int = 1
+    """Faces to follow at most."""
+    fov: OptionalFloat = None
+    """Diagonal field of view of the camera in degrees (default: 60, which is said)."""
+    intrinsics: OptionalPath = None
+    """Calibration file, JSON with fx, fy, cx, cy, width, height and optional dist."""
+    ipd_mm: float = 63.0
+    """Distance between the person's pupils in millimetres; adults have 54 to 74."""
+    threads: OptionalInt = None
+    """CPU threads of the depth model (default: measured best for the machine)."""
+    stats: OptionalPath = None
+    """Write figures of the run to this JSON file."""
+
+    def __post_init__(self) -> None:
+        if self.faces < 1:
+            raise UserError(f"--faces must be 1 or more, not {self.faces}")
+        if self.threads is not None and self.threads < 1:
+            raise UserError(f"--threads must be 1 or more, not {self.threads}")
+        if not 40.0 <= self.ipd_mm <= 90.0:
+            raise UserError(f"--ipd-mm must be 40 to 90 millimetres, not {self.ipd_mm:g}")
+        if self.fov is not None and self.intrinsics is not None:
+            raise UserError("give --fov or --intrinsics, not both")
+        if self.fov is not None and not 1.0 <= self.fov < 179.0:
+            raise UserError(f"--fov must be 1 to 178 degrees, not {self.fov:g}")
+
+
+@dataclass(kw_only=True)
+class RunConfig(ModelConfig):
+    """Reconstruct faces live from a camera, file or stream."""
+
+    source: Annotated[
+        tyro.conf.Positional[str | None],
+        tyro.conf.arg(metavar="[SOURCE]", help_behavior_hint=_NO_DEFAULT),
+    ] = None
+    """Camera index, path or name; video file; rtsp:// or http:// stream; folder of pictures;
+    or `demo`. Default: the first camera, else the demo clip."""
+    view: View = "auto"
+    """Window if there is a display; auto without one writes a preview video and a PLY."""
+    max_frames: OptionalInt = None
+    """End after this many processed frames."""
+    every_frame: bool = False
+    """Process each frame of a file, as fast as possible, instead of at the file's own rate."""
+    record: OptionalPath = None
+    """Write preview video, poses and the last face into this folder."""
+    loop: bool = False
+    """Start files again at their end."""
+    size: OptionalText = None
+    """Camera picture size to ask for, such as 1280x720."""
+    rate: OptionalFloat = None
+    """Camera frame rate to ask for."""
+    stall_timeout: float = 3.0
+    """Seconds without a new frame after which a camera or stream is reconnected."""
+
+    def __post_init__(self) -> None:
+        ModelConfig.__post_init__(self)
+        if self.max_frames is not None and self.max_frames < 1:
+            raise UserError(f"--max-frames must be 1 or more, not {self.max_frames}")
+        if self.rate is not None and self.rate <= 0:
+            raise UserError(f"--rate must be above zero, not {self.rate:g}")
+        if self.stall_timeout <= 0:
+            raise UserError(f"--stall-timeout must be above zero, not {self.stall_timeout:g}")
+        parse_size(self.size)
+
+
+@dataclass(kw_only=True)
+class DoctorConfig(CommonConfig):
+    """Say what works on this machine, and what mends the rest."""
+
+
+def parse_size(text: str | None) -> tuple[int, int] | None:
+    """``"1280x720"`` as (width, height).
+
+    Raises:
+        UserError: it is not of that form.
+    """
+    if text is None:
+        return None
+    width, _, height = text.lower().partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) > 0 and int(height) > 0):
+        raise UserError(f"a size is written as 1280x720, not {text!r}")
+    return int(width), int(height)

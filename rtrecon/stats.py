@@ -1,0 +1,152 @@
+"""Figures of a run: latencies, stage times and counts, at a fixed memory cost."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtrecon.errors import OutputError
+
+__all__ = ["STAGES", "RunStats", "Samples", "peak_rss_mb", "versions", "write_json"]
+
+STAGES = ("capture", "detect", "track", "align", "depth", "geometry", "view")
+
+
+class Samples:
+    """The newest ``capacity`` samples of one quantity, in a ring that never grows."""
+
+    def __init__(self, capacity: int = 1 << 15) -> None:
+        self._ring = np.zeros(capacity, dtype=np.float32)
+        self.count = 0
+
+    def add(self, value: float) -> None:
+        """Append one sample; the oldest one goes when the ring is full."""
+        self._ring[self.count % len(self._ring)] = value
+        self.count += 1
+
+    def values(self) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """The samples kept, in no particular order; a view."""
+        return self._ring[: min(self.count, len(self._ring))]
+
+    def percentiles(self) -> dict[str, float]:
+        """``{"p50", "p95", "p99"}``, rounded to a microsecond; empty without samples."""
+        if self.count == 0:
+            return {}
+        p50, p95, p99 = np.percentile(self.values(), (50, 95, 99))
+        return {"p50": round(float(p50), 3), "p95": round(float(p95), 3), "p99": round(float(p99), 3)}
+
+
+class RunStats:
+    """Counts and times of one run; written by the worker, read by the main thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.frames_processed = 0
+        self.frames_with_face = 0
+        self.latency_ms = Samples()
+        self.stage_ms = {stage: Samples() for stage in STAGES}
+        self._first_done_ns = 0
+        self._last_done_ns = 0
+        self._recent_done_ns: list[int] = []
+
+    def add_stage(self, stage: str, duration_ns: int) -> None:
+        """Record one duration of ``stage`` (one of `STAGES`)."""
+        self.stage_ms[stage].add(duration_ns * 1e-6)
+
+    def add_frame(self, t_capture_ns: int, t_done_ns: int, *, has_face: bool) -> None:
+        """Record that a frame's geometry was ready at ``t_done_ns`` (monotonic)."""
+        with self._lock:
+            if self.frames_processed == 0:
+                self._first_done_ns = t_done_ns
+            self.frames_processed += 1
+            self.frames_with_face += has_face
+            self._last_done_ns = t_done_ns
+            self.latency_ms.add((t_done_ns - t_capture_ns) * 1e-6)
+            self._recent_done_ns.append(t_done_ns)
+            if len(self._recent_done_ns) > 31:
+                del self._recent_done_ns[0]
+
+    @property
+    def fps(self) -> float:
+        """Frames per second from the first finished frame to the last: gaps, not frames."""
+        with self._lock:
+            gaps, span_ns = self.frames_processed - 1, self._last_done_ns - self._first_done_ns
+        return gaps / (span_ns * 1e-9) if gaps > 0 and span_ns > 0 else 0.0
+
+    @property
+    def recent_fps(self) -> float:
+        """The same over the last thirty frames."""
+        with self._lock:
+            done_ns = self._recent_done_ns
+            if len(done_ns) < 2 or done_ns[-1] == done_ns[0]:
+                return 0.0
+            return (len(done_ns) - 1) / ((done_ns[-1] - done_ns[0]) * 1e-9)
+
+    def summary(self) -> dict[str, Any]:
+        """The part of the ``--stats`` object that this class knows."""
+        return {
+            "frames_processed": self.frames_processed,
+            "frames_with_face": self.frames_with_face,
+            "fps": round(self.fps, 2),
+            "latency_ms": self.latency_ms.percentiles(),
+            "stage_ms": {
+                stage: samples.percentiles()
+                for stage, samples in self.stage_ms.items()
+                if samples.count
+            },
+            "peak_rss_mb": round(peak_rss_mb(), 1),
+        }
+
+
+def peak_rss_mb() -> float:
+    """The most memory this process has had resident, in MiB."""
+    if sys.platform == "win32":
+        import psutil
+
+        return float(psutil.Process().memory_info().peak_wset) / 2**20
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, rtrecon and what it stands on; a package never imported counts too."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    from rtrecon import __version__
+
+    found = {"python": platform.python_version(), "rtrecon": __version__}
+    for package in ("numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu", "open3d"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def write_json(path: Path, data: dict[str, Any]) -> None:
+    """Write ``data`` to ``path`` by way of a temporary name.
+
+    Raises:
+        OutputError: the folder is missing, read-only or full.
+    """
+    temporary: str | None = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(data, file, indent=1)
+            file.write("\n")
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
