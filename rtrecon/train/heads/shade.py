@@ -1,0 +1,414 @@
+"""Shades a geometry buffer: albedo, lights with soft shadows, occlusion, highlights.
+
+Linear RGB throughout; the sensor turns it into a picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from rtrecon.train.heads.raster import GeometryBuffer
+from rtrecon.train.heads.regions import Material
+from rtrecon.types import Float32Array
+
+__all__ = ["Look", "NoiseBank", "Shader", "sample_look"]
+
+# The ten tones of the Monk Skin Tone scale (Google, CC BY 4.0), sRGB.
+_MONK = np.array(
+    [[246, 237, 228], [243, 231, 219], [247, 234, 208], [234, 218, 186], [215, 189, 150],
+     [160, 126, 86], [130, 92, 67], [96, 65, 52], [58, 49, 42], [41, 36, 32]], dtype=np.float32
+) / 255.0
+_HAIR_COLORS = np.array(
+    [[0.012, 0.010, 0.009], [0.03, 0.018, 0.011], [0.07, 0.038, 0.020], [0.16, 0.09, 0.045],
+     [0.36, 0.24, 0.12], [0.55, 0.42, 0.25], [0.28, 0.08, 0.03], [0.35, 0.34, 0.33],
+     [0.62, 0.61, 0.6]], dtype=np.float32)
+
+
+def srgb_to_linear(values: Float32Array) -> Float32Array:
+    """IEC 61966-2-1, approximated by its exponent."""
+    return np.asarray(values, dtype=np.float32) ** 2.2
+
+
+class NoiseBank:
+    """Tileable fractal noise, zero mean and unit variance, looked up by coordinates."""
+
+    SIZE = 512
+
+    def __init__(self, count: int = 10) -> None:
+        rng = np.random.default_rng(20260101)
+        self._maps = []
+        for k in range(count):
+            total = np.zeros((self.SIZE, self.SIZE), dtype=np.float32)
+            gain = 1.0
+            for sigma in (24.0, 10.0, 4.0, 1.6, 0.7)[k % 3 :]:
+                raw = rng.standard_normal(total.shape).astype(np.float32)
+                raw = np.pad(raw, 64, mode="wrap")
+                smooth = cv2.GaussianBlur(raw, (0, 0), sigma)[64:-64, 64:-64]
+                total += gain * smooth / smooth.std()
+                gain *= 0.65
+            self._maps.append((total - total.mean()) / total.std())
+
+    def __call__(self, k: int, u: Float32Array, v: Float32Array) -> Float32Array:
+        """Noise map ``k`` at texture coordinates (one tile is 1)."""
+        n = self.SIZE
+        out: Float32Array = cv2.remap(
+            self._maps[k % len(self._maps)],
+            np.mod(u * n, n).astype(np.float32),
+            np.mod(v * n, n).astype(np.float32),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_WRAP,
+        )
+        return out
+
+    def image(self, rng: np.random.Generator, size: int, zoom: float) -> Float32Array:
+        """A random (size, size) window of a random map, ``zoom`` times enlarged."""
+        k = int(rng.integers(len(self._maps)))
+        at = np.arange(size, dtype=np.float32) / (self.SIZE * zoom)
+        u, v = np.meshgrid(at + rng.random(), at + rng.random())
+        return self(k, u.astype(np.float32), v.astype(np.float32))
+
+
+@dataclass(slots=True)
+class Look:
+    """Colours and surfaces of one variant."""
+
+    skin: Float32Array
+    redness: float
+    blotch: float
+    pores: float
+    freckles: float
+    lips: Float32Array
+    lips_strength: float
+    hair: Float32Array
+    brow_density: float
+    beard: float
+    lid: Float32Array
+    lid_strength: float
+    scalp_stubble: float
+    iris: Float32Array
+    cloth: tuple[Float32Array, Float32Array, int]
+    hat: tuple[Float32Array, Float32Array, int]
+    thing: tuple[Float32Array, Float32Array, int]
+    frame: Float32Array
+    mask_color: Float32Array
+    lens_tint: float
+    lens_shine: float
+    gloss: float
+    gloss_power: float
+    wrap: float
+    bump: float
+
+
+def _fabric(rng: np.random.Generator) -> tuple[Float32Array, Float32Array, int]:
+    a = (rng.random(3) ** rng.uniform(0.7, 3.0)).astype(np.float32) * rng.uniform(0.15, 0.9)
+    b = (rng.random(3) ** 1.5).astype(np.float32) * 0.8
+    if rng.random() < 0.4:
+        a[:] = a.mean()
+    return a, b, int(rng.integers(0, 6))
+
+
+def sample_look(rng: np.random.Generator, beard_length_cm: float) -> Look:
+    """Random colours; a beard with volume is always coloured as one."""
+    tone = rng.uniform(0, 9)
+    low = int(tone)
+    skin = _MONK[low] + (tone - low) * (_MONK[min(low + 1, 9)] - _MONK[low])
+    skin = srgb_to_linear(skin) * rng.uniform(0.75, 1.0)
+    # The scale's swatches are paler than skin in the light of a room: blood reddens it.
+    blood = rng.uniform(0.0, 1.3) * np.array([0.10, -0.09, -0.20])
+    skin = (skin * (1 + blood + rng.normal(0, 0.04, 3))).astype(np.float32)
+    hair = _HAIR_COLORS[rng.choice(9, p=[0.2, 0.2, 0.16, 0.12, 0.08, 0.07, 0.04, 0.07, 0.06])]
+    hair = hair * rng.uniform(0.6, 1.4, 3) ** 0.4
+    if rng.random() < 0.04:
+        hair = rng.random(3) ** 2 * 0.6  # dyed
+    lips = skin * np.array([1.0, 0.62, 0.62]) * rng.uniform(0.7, 1.0)
+    strength = float(rng.uniform(0.3, 0.9))
+    if rng.random() < 0.22:  # lipstick
+        lips, strength = np.array([0.4, 0.03, 0.05]) * rng.uniform(0.3, 1.6, 3), 0.9
+    beard = 0.0
+    if beard_length_cm > 0:
+        beard = float(rng.uniform(0.6, 1.0))
+    elif rng.random() < 0.3:
+        beard = float(rng.uniform(0.1, 0.55))  # stubble
+    shadow = rng.random() < 0.2
+    return Look(
+        skin=skin,
+        redness=float(rng.uniform(0.0, 0.35)),
+        blotch=float(rng.uniform(0.02, 0.12)),
+        pores=float(rng.uniform(0.005, 0.05)),
+        freckles=float(rng.uniform(0.3, 1.0)) if rng.random() < 0.2 else 0.0,
+        lips=lips.astype(np.float32),
+        lips_strength=strength,
+        hair=np.asarray(hair, dtype=np.float32),
+        brow_density=float(rng.uniform(0.15, 1.0)),
+        beard=beard,
+        lid=(rng.random(3) ** 2 * 0.5 if shadow else skin * [0.75, 0.6, 0.6]).astype(np.float32),
+        lid_strength=float(rng.uniform(0.2, 0.8) if shadow else rng.uniform(0, 0.6)),
+        scalp_stubble=float(rng.uniform(0.0, 0.8)),
+        iris=(np.array([[0.05, 0.025, 0.012], [0.12, 0.07, 0.03], [0.12, 0.22, 0.35],
+                        [0.12, 0.2, 0.1], [0.25, 0.27, 0.28]])[rng.integers(5)]
+              * rng.uniform(0.6, 1.3)).astype(np.float32),
+        cloth=_fabric(rng),
+        hat=_fabric(rng),
+        thing=_fabric(rng),
+        frame=(rng.random(3) ** 3 * (0.05 if rng.random() < 0.6 else 0.7)).astype(np.float32),
+        mask_color=(np.array([0.5, 0.65, 0.75]) if rng.random() < 0.5 else rng.random(3)).astype(
+            np.float32),
+        lens_tint=float(rng.uniform(0.6, 0.95)) if rng.random() < 0.2 else float(rng.uniform(0, 0.15)),
+        lens_shine=float(rng.uniform(0.0, 1.0)) if rng.random() < 0.6 else 0.0,
+        gloss=float(rng.uniform(0.02, 0.28)),
+        gloss_power=float(rng.uniform(8, 60)),
+        wrap=float(rng.uniform(0.0, 0.35)),
+        bump=float(rng.uniform(0.0, 0.16)),
+    )
+
+
+class Shader:
+    """Shades one geometry buffer; what does not change with the light is computed once."""
+
+    def __init__(self, noise: NoiseBank, buffer: GeometryBuffer, px_per_m: float) -> None:
+        self._noise = noise
+        self._b = buffer
+        self._px_per_m = px_per_m
+        self.solid = buffer.material > 0
+        z = buffer.z_m
+        near = float(np.min(z[self.solid])) if self.solid.any() else 1.0
+        filled = np.where(self.solid, z, near + 0.6).astype(np.float32)
+        half = (z.shape[1] // 2, z.shape[0] // 2)
+        self._half_z: Float32Array = cv2.resize(filled, half, interpolation=cv2.INTER_NEAREST)
+        self.occlusion = self._ambient_occlusion()
+
+    def _ambient_occlusion(self) -> Float32Array:
+        z = self._half_z
+        total = np.zeros_like(z)
+        px = self._px_per_m * 0.5
+        for radius_m, gain in ((0.006, 60.0), (0.016, 34.0), (0.035, 16.0)):
+            sigma = max(0.6, radius_m * px)
+            limit = np.minimum(z, z.min() + 0.45)
+            blurred = cv2.GaussianBlur(limit, (0, 0), sigma)
+            total += gain * np.clip(limit - blurred, 0.0, 0.03)
+        darkness = np.exp(-total)
+        size = (self._b.z_m.shape[1], self._b.z_m.shape[0])
+        out: Float32Array = cv2.resize(darkness, size, interpolation=cv2.INTER_LINEAR)
+        return out
+
+    def shadow(self, direction: Float32Array, softness_m: float) -> Float32Array:
+        """Light that reaches each pixel from ``direction`` (3,) camera frame, in [0, 1].
+
+        Marches the depth buffer toward the light by whole-picture shifts: exact for
+        parallel light as long as the perspective within the head is weak.
+        """
+        z = self._half_z
+        px = self._px_per_m * 0.5
+        height, width = z.shape
+        dark = np.zeros_like(z)
+        lateral = max(float(np.hypot(direction[0], direction[1])), 1e-3)
+        step, t = 1.0 / (lateral * px), 0.0
+        for k in range(18):
+            t += step * (1.0 + 0.28 * k)
+            dx, dy = round(t * direction[0] * px), round(t * direction[1] * px)
+            if abs(dx) >= width or abs(dy) >= height or t > 0.3:
+                break
+            y0, y1 = max(0, -dy), min(height, height - dy)
+            x0, x1 = max(0, -dx), min(width, width - dx)
+            here = z[y0:y1, x0:x1]
+            there = z[y0 + dy : y1 + dy, x0 + dx : x1 + dx]
+            ray = here + np.float32(t * direction[2])
+            depth = ray - there
+            hit = np.clip((depth - 0.0015) / 0.004, 0, 1) * (depth < 0.09)
+            np.maximum(dark[y0:y1, x0:x1], hit, out=dark[y0:y1, x0:x1])
+        sigma = max(0.6, softness_m * px)
+        light = 1.0 - cv2.GaussianBlur(dark, (0, 0), sigma)
+        size = (self._b.z_m.shape[1], self._b.z_m.shape[0])
+        out: Float32Array = cv2.resize(light, size, interpolation=cv2.INTER_LINEAR)
+        return out
+
+    def albedo(self, rng: np.random.Generator, look: Look) -> tuple[Float32Array, Float32Array]:
+        """Linear RGB albedo (h, w, 3) and a bump height (h, w)."""
+        b, noise = self._b, self._noise
+        u, v = b.uv[..., 0], b.uv[..., 1]
+        W = b.weights
+        shift = rng.random(8).astype(np.float32)
+        material = b.material
+        out = np.zeros((*material.shape, 3), dtype=np.float32)
+        blotch = noise(0, u * 0.9 + shift[0], v * 0.9 + shift[1])
+        fine = noise(5, u * 5.0 + shift[2], v * 5.0 + shift[3])
+        grain = noise(8, u * 11.0 + shift[4], v * 11.0 + shift[5])
+
+        skin = look.skin[None, None] * (
+            1.0 + look.blotch * blotch[..., None] + look.pores * fine[..., None]
+        )
+        red = look.redness * (0.7 * W[..., 3] + 0.8 * W[..., 5] + 0.25 * (blotch > 1.0))
+        skin = skin * (1.0 - red[..., None] * np.array([0.05, 0.45, 0.4], dtype=np.float32))
+        spots = np.clip(fine - 1.2, 0, 1) * W[..., 7] * look.freckles
+        skin = skin * (1.0 - spots[..., None] * np.array([0.35, 0.5, 0.6], dtype=np.float32))
+        skin = _mix(skin, look.lid, W[..., 4] * look.lid_strength)
+        skin = _mix(skin, look.lips * (1 + 0.12 * fine[..., None]), W[..., 0] * look.lips_strength)
+        strands = np.clip(0.65 + 0.45 * grain, 0, 1)
+        skin = _mix(skin, look.hair * 0.8, W[..., 1] * look.brow_density * strands)
+        skin = _mix(skin, look.hair * (0.8 + 0.4 * strands[..., None]),
+                    np.clip(W[..., 2] * look.beard * (0.55 + 0.6 * strands), 0, 1))
+        skin = _mix(skin, look.hair, W[..., 6] * look.scalp_stubble * strands)
+        out = np.where((material == Material.SKIN)[..., None], np.clip(skin, 0.003, 0.95), out)
+
+        eye = material == Material.EYE
+        if eye.any():
+            r = np.hypot(u, v)
+            white = np.array([0.62, 0.56, 0.53], np.float32) * (1 - 0.25 * np.clip(r, 0, 1))[..., None]
+            iris = look.iris * (0.8 + 0.35 * np.sin(40 * np.arctan2(v, u)) ** 2)[..., None]
+            edge = np.clip((0.50 - r) / 0.05, 0, 1)[..., None]
+            pupil = np.clip((0.20 - r) / 0.03, 0, 1)[..., None]
+            rim = 1 - 0.6 * np.clip((r - 0.40) / 0.08, 0, 1)[..., None]
+            colour = white * (1 - edge) + iris * rim * edge
+            out = np.where(eye[..., None], colour * (1 - pupil) + 0.004 * pupil, out)
+        for of, colour in (
+            (Material.TEETH, np.array([0.62, 0.55, 0.42]) * (0.8 + 0.2 * shift[6])),
+            (Material.GUMS, np.array([0.38, 0.12, 0.11])),
+            (Material.MOUTH, np.array([0.10, 0.03, 0.03])),
+            (Material.LASH, look.hair * 0.3),
+            (Material.FRAME, look.frame),
+            (Material.HAND, look.skin * 0.95),
+        ):
+            here = material == of
+            if here.any():
+                out[here] = colour
+        hair = material == Material.HAIR
+        if hair.any():
+            streak = noise(3, u * 7.0 + shift[0], v * 0.25 + shift[1])
+            wave = noise(6, u * 1.5 + shift[2], v * 0.5 + shift[3])
+            shade = np.clip(1 + 0.35 * streak + 0.25 * wave, 0.25, 2.2)
+            out = np.where(hair[..., None], look.hair * shade[..., None], out)
+        for of, fabric in (
+            (Material.CLOTH, look.cloth), (Material.HAT, look.hat), (Material.OBJECT, look.thing),
+        ):
+            here = material == of
+            if here.any():
+                out = np.where(here[..., None], self._fabric(fabric, u, v, blotch, fine), out)
+        here = material == Material.FACE_MASK
+        if here.any():
+            pleats = 1 + 0.06 * np.sin(v * 60)
+            out = np.where(here[..., None], look.mask_color * pleats[..., None], out)
+        bump = 0.6 * fine + 0.5 * grain
+        beard = np.clip(W[..., 2] * look.beard, 0, 1)
+        height = np.where(material == Material.SKIN, bump * (0.4 + 2.0 * beard), 0.0)
+        if hair.any():
+            height = np.where(hair, 3.0 * streak, height)
+        return np.clip(out, 0.002, 1.0).astype(np.float32), height.astype(np.float32)
+
+    @staticmethod
+    def _fabric(
+        fabric: tuple[Float32Array, Float32Array, int],
+        u: Float32Array,
+        v: Float32Array,
+        blotch: Float32Array,
+        fine: Float32Array,
+    ) -> Float32Array:
+        first, second, kind = fabric
+        if kind == 1:
+            pattern = (np.sin(v * 70) > 0.2).astype(np.float32)
+        elif kind == 2:
+            pattern = ((np.sin(u * 60) > 0) ^ (np.sin(v * 60) > 0)).astype(np.float32)
+        elif kind == 3:
+            pattern = (blotch > 0.4).astype(np.float32)
+        elif kind == 4:
+            pattern = (np.sin(u * 50) > 0.6).astype(np.float32)
+        else:
+            pattern = np.zeros_like(u)
+        return _mix(np.broadcast_to(first, (*u.shape, 3)), second, pattern) * (
+            1 + 0.08 * fine[..., None]
+        )
+
+    def bumped(self, height: Float32Array, amount: float) -> Float32Array:
+        """Normals tilted by the slope of a height map."""
+        if amount <= 0:
+            return self._b.normal
+        gx = cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=0.125)
+        gy = cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=0.125)
+        normal = self._b.normal.copy()
+        normal[..., 0] -= amount * np.clip(gx, -1, 1)
+        normal[..., 1] -= amount * np.clip(gy, -1, 1)
+        normal /= np.maximum(np.linalg.norm(normal, axis=2, keepdims=True), 1e-6)
+        return normal
+
+    def shade(self, rng: np.random.Generator, look: Look) -> Float32Array:
+        """Linear radiance (h, w, 3); 0 where nothing is."""
+        colour, height = self.albedo(rng, look)
+        n = self.bumped(height, look.bump)
+        material = self._b.material
+        skinlike = (material == Material.SKIN) | (material == Material.HAND)
+        wrap = np.where(skinlike, look.wrap, 0.1).astype(np.float32)
+        gloss = np.zeros(material.shape, np.float32)
+        power = np.full(material.shape, 20.0, np.float32)
+        for of, strength, sharp in (
+            (Material.SKIN, look.gloss, look.gloss_power), (Material.HAND, look.gloss, 20.0),
+            (Material.EYE, 2.5, 500.0), (Material.TEETH, 0.6, 120.0), (Material.GUMS, 0.5, 80.0),
+            (Material.HAIR, 0.25, 18.0), (Material.FRAME, 0.8, 80.0), (Material.OBJECT, 0.4, 60.0),
+        ):
+            here = material == of
+            gloss[here], power[here] = strength, sharp
+        gloss *= 1 + 0.8 * self._b.weights[..., 0] + 0.6 * self._b.weights[..., 5]
+
+        ambient = rng.uniform(0.15, 0.7)
+        base = (np.array([1, 1, 1]) + rng.normal(0, 0.06, 3)) * ambient
+        gradient = rng.normal(0, 0.35, (3, 1)) * base[None] + rng.normal(0, 0.02, (3, 3))
+        gradient[1] -= base * rng.uniform(0.0, 0.7)  # more light from above (-y)
+        environment = np.clip(base + n @ gradient.astype(np.float32), 0.02, None)
+        diffuse = environment * self.occlusion[..., None]
+        specular = np.zeros_like(diffuse)
+        for direction, light, softness in _sample_lights(rng):
+            ndl = n @ direction
+            lit = np.clip((ndl + wrap) / (1 + wrap), 0, None)
+            reach = self.shadow(direction, softness)
+            lit = lit * reach
+            diffuse = diffuse + lit[..., None] * light
+            half = direction + np.array([0, 0, -1], np.float32)
+            half /= max(float(np.linalg.norm(half)), 1e-6)
+            ndh = np.clip(n @ half, 0, 1)
+            lobe = gloss * np.exp(power * (ndh - 1.0)) * reach * (ndl > 0)
+            specular = specular + lobe[..., None] * light
+        edge = (1 + n[..., 2]) ** 4  # Fresnel toward grazing
+        specular += (0.08 * edge * gloss * self.occlusion)[..., None] * base.astype(np.float32)
+        radiance = colour * diffuse + specular
+        return np.where(self.solid[..., None], radiance, 0.0).astype(np.float32)
+
+
+def _sample_lights(
+    rng: np.random.Generator,
+) -> list[tuple[Float32Array, Float32Array, float]]:
+    """Directions toward the lights (camera frame), linear colours, softness in metres."""
+    lights = []
+    scheme = rng.choice(["frontal", "side", "top", "screen", "back", "many", "flat"],
+                        p=[0.2, 0.24, 0.16, 0.12, 0.08, 0.14, 0.06])
+    count = {"many": 3, "flat": 0}.get(str(scheme), 1) + int(rng.random() < 0.45)
+    for k in range(count):
+        if k > 0 or scheme == "many":
+            az, el = rng.uniform(-150, 150), rng.uniform(-20, 65)
+        elif scheme == "frontal":
+            az, el = rng.normal(0, 25), rng.normal(20, 15)
+        elif scheme == "side":
+            az, el = rng.choice([-1, 1]) * rng.uniform(35, 95), rng.normal(20, 18)
+        elif scheme == "top":
+            az, el = rng.uniform(-60, 60), rng.uniform(45, 85)
+        elif scheme == "screen":
+            az, el = rng.normal(0, 20), rng.uniform(-30, 5)
+        else:
+            az, el = rng.choice([-1, 1]) * rng.uniform(105, 165), rng.uniform(0, 45)
+        a, e = np.radians(az), np.radians(el)
+        direction = np.array([np.sin(a) * np.cos(e), -np.sin(e), -np.cos(a) * np.cos(e)])
+        warm = rng.normal(0, 0.09)
+        tint = np.array([1 + warm, 1.0, 1 - warm])
+        if rng.random() < 0.05 or (scheme == "screen" and rng.random() < 0.4):
+            tint = tint * rng.uniform(0.3, 1.2, 3)
+        strength = rng.uniform(0.4, 1.8) if k == 0 else rng.uniform(0.1, 0.8)
+        lights.append(
+            (direction.astype(np.float32), (tint * strength).astype(np.float32),
+             float(rng.choice([0.001, 0.004, 0.012])))
+        )
+    return lights
+
+
+def _mix(base: Float32Array, colour: Float32Array, weight: Float32Array) -> Float32Array:
+    w = np.clip(weight, 0, 1)[..., None]
+    return (base * (1 - w) + colour * w).astype(np.float32)
