@@ -1,0 +1,100 @@
+"""``python -m rtrecon.train generate|sheet|fit|export``: from a head model to ``models/face-dpt``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from rtrecon.errors import RtreconError
+from rtrecon.train.loop import FitConfig, fit
+
+
+@dataclass(kw_only=True)
+class GenerateConfig:
+    """Draw synthetic heads with exact depth into a folder of shards."""
+
+    face_model: Path
+    """ICT-FaceKit checkout, or its compact .npz."""
+    out: Path
+    """Folder of shards; what is there already is kept."""
+    heads: int = 30000
+    """Heads to draw, each in several variants."""
+    first_seed: int = 0
+    """Seed of the first head; the others follow."""
+    workers: int | None = None
+    """Processes; default: one a core."""
+    size: int = 192
+    """Picture size in pixels."""
+    variants: int = 3
+    """Pictures a head, which differ in skin, colours, light, background and sensor."""
+
+
+@dataclass(kw_only=True)
+class SheetConfig:
+    """Draw a page of samples to look at."""
+
+    face_model: Path
+    """ICT-FaceKit checkout, or its compact .npz."""
+    out: Path = Path("sheet.png")
+    """Picture to write."""
+    first_seed: int = 0
+    """Seed of the first head."""
+    count: int = 24
+    """Heads on the page."""
+
+
+@dataclass(kw_only=True)
+class ExportConfig:
+    """Export trained weights to ONNX with manifest and hash."""
+
+    weights: Path
+    """weights.safetensors of a training."""
+    out: Path = Path("models/face-dpt")
+    """Model folder to write."""
+    data: Path | None = None
+    """Samples for the parity check; default: noise."""
+
+
+def _run(
+    config: Annotated[GenerateConfig, tyro.conf.subcommand("generate")]
+    | Annotated[SheetConfig, tyro.conf.subcommand("sheet")]
+    | Annotated[FitConfig, tyro.conf.subcommand("fit")]
+    | Annotated[ExportConfig, tyro.conf.subcommand("export")],
+) -> None:
+    if isinstance(config, GenerateConfig):
+        from rtrecon.train.dataset import generate_dataset
+
+        generate_dataset(
+            config.out, config.face_model, config.first_seed, config.heads,
+            workers=config.workers, size_px=config.size, variants=config.variants,
+        )
+    elif isinstance(config, SheetConfig):
+        from rtrecon.train.heads.sheet import contact_sheet
+
+        contact_sheet(config.out, config.face_model, config.first_seed, config.count)
+    elif isinstance(config, FitConfig):
+        fit(config)
+    else:
+        from rtrecon.train.export import export_face_dpt
+
+        export_face_dpt(config.weights, config.out, config.data)
+
+
+def main() -> int:
+    """Run one command; returns its exit code."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        tyro.cli(tyro.conf.OmitArgPrefixes[_run], prog="python -m rtrecon.train")
+    except RtreconError as error:
+        print(f"rtrecon: error: {error}", file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,174 @@
+"""Batches for training: drawn by step, augmented, prepared on a thread ahead of the optimiser."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from rtrecon.train.dataset import ShardDataset
+from rtrecon.train.face_model import ARKIT_NAMES
+from rtrecon.train.losses import Targets
+
+__all__ = ["Batch", "batches", "make_batch"]
+
+Batch = tuple[torch.Tensor, Targets]
+
+# fmt: off
+_FLIP_68 = np.array(
+    [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42,
+     47, 46, 39, 38, 37, 36, 41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62,
+     61, 60, 67, 66, 65]
+)
+# fmt: on
+
+
+def _flip_name(name: str) -> str:
+    if "Left" in name:
+        return name.replace("Left", "Right")
+    return name.replace("Right", "Left")
+
+
+_FLIP_EXPRESSION = np.array([ARKIT_NAMES.index(_flip_name(n)) for n in ARKIT_NAMES])
+_MIRROR = np.diag([-1.0, 1.0, 1.0])
+
+
+def batches(
+    data: ShardDataset, *, seed: int, first_step: int, count: int, size_px: int
+) -> Iterator[Batch]:
+    """Endless batches of ``count``; batch ``step`` depends on seed, step and the data alone."""
+    ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=3)
+    stop = threading.Event()
+
+    def prepare() -> None:
+        step = first_step
+        while not stop.is_set():
+            try:
+                if step % 200 == 0:
+                    data.rescan()
+                rng = np.random.default_rng([seed, step])
+                rows = rng.integers(0, len(data), count)
+                item: Batch | BaseException = make_batch(data, rows, size_px, rng)
+            except Exception as error:  # handed to the consumer, which raises it
+                item = error
+            while not stop.is_set():
+                try:
+                    ready.put(item, timeout=0.2)
+                    break
+                except queue.Full:
+                    continue
+            step += 1
+
+    thread = threading.Thread(target=prepare, name="rtrecon-batches", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item = ready.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stop.set()
+
+
+def make_batch(
+    data: ShardDataset,
+    rows: npt.NDArray[np.integer],
+    size_px: int,
+    rng: np.random.Generator | None,
+) -> Batch:
+    """Picture tensor (n, 3, size, size) and targets at half that size; no rng: no augmentation."""
+    samples = [_sample(data[int(row)], size_px, rng) for row in rows]
+    images = torch.from_numpy(np.stack([s[0] for s in samples])).permute(0, 3, 1, 2)
+    images = images.flip(1).float().div_(255.0)  # BGR to RGB
+    if rng is not None:
+        images = _recolour(images, rng)
+
+    def stack(k: int) -> torch.Tensor:
+        return torch.from_numpy(np.stack([s[k] for s in samples]))
+
+    relief, valid, mask, face = (stack(k)[:, None].float() for k in (1, 2, 3, 4))
+    targets = Targets(
+        relief, valid, mask, face, stack(5).float(), stack(6).float(), stack(7).float(),
+        stack(8).float(),
+    )
+    return images.contiguous(memory_format=torch.channels_last), targets
+
+
+def _sample(
+    row: dict[str, npt.NDArray[Any]], size_px: int, rng: np.random.Generator | None
+) -> tuple[Any, ...]:
+    image = np.asarray(row["image"])
+    n = image.shape[0]
+    relief = np.asarray(row["relief"], dtype=np.float32)
+    valid = np.isfinite(relief)
+    planes = np.stack(
+        [
+            np.where(valid, relief, 0.0),
+            valid.astype(np.float32),
+            (row["mask"] > 0).astype(np.float32),
+            (row["face_mask"] > 0).astype(np.float32),
+        ],
+        axis=-1,
+    )
+    marks = np.asarray(row["landmarks68_px"], dtype=np.float32)
+    expression, R = np.asarray(row["expression"]), np.asarray(row["R_camera_face"])
+    W_m = float(row["scale"][1])
+    zoom, angle, shift, flip = 1.0, 0.0, np.zeros(2), False
+    if rng is not None:
+        zoom = float(np.exp(rng.normal(0, 0.04)))
+        angle = float(rng.normal(0, 0.07))
+        shift = rng.normal(0, 0.012 * n, 2)
+        flip = bool(rng.random() < 0.5)
+    scale = size_px / n
+    c, s = np.cos(angle) * zoom, np.sin(angle) * zoom
+    middle = (n - 1) / 2
+    M = np.array([[c, -s, 0.0], [s, c, 0.0]])
+    M[:, 2] = middle + shift - M[:, :2] @ [middle, middle]
+    full = M * scale
+    full[:, 2] += 0.5 * scale - 0.5
+    if flip:
+        full[0] *= -1
+        full[0, 2] += size_px - 1
+    image = cv2.warpAffine(image, full, (size_px, size_px), flags=cv2.INTER_LINEAR)
+    half = full * 0.5
+    half[:, 2] -= 0.25
+    out = size_px // 2
+    # Averages within the surface alone, so that no depth is mixed with what is not there.
+    soft = cv2.GaussianBlur(planes, (0, 0), 0.45 * n / out) if n > out else planes
+    soft = cv2.warpAffine(soft, half, (out, out), flags=cv2.INTER_LINEAR)
+    inside = soft[..., 1] > 0.6
+    value = np.where(inside, soft[..., 0] / np.maximum(soft[..., 1], 1e-6), 0.0) * zoom
+    marks = (marks @ full[:, :2].T + full[:, 2] + 0.5) / size_px
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    R = turn @ R
+    if flip:
+        marks = marks[_FLIP_68]
+        expression = expression[_FLIP_EXPRESSION]
+        R = _MIRROR @ R @ _MIRROR
+    return (
+        image, value.astype(np.float32), inside, soft[..., 2] > 0.5,
+        (soft[..., 3] > 0.5) & inside, expression, marks, R, np.float32(W_m / zoom),
+    )
+
+
+def _recolour(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Gain, offset and gamma a picture and channel, a little noise, boxes cut out of some."""
+    n, _, height, width = images.shape
+    gamma = torch.from_numpy(np.exp(rng.normal(0, 0.15, (n, 1, 1, 1)))).float()
+    gain = torch.from_numpy(
+        np.exp(rng.normal(0, 0.12, (n, 1, 1, 1)) + rng.normal(0, 0.05, (n, 3, 1, 1)))
+    ).float()
+    images = (images.clamp_min(1e-3) ** gamma * gain).clamp_(0, 1)
+    for k in np.flatnonzero(rng.random(n) < 0.15):
+        images[k] = images[k].mean(0, keepdim=True)
+    level = float(rng.uniform(0, 0.02))
+    generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+    images += level * torch.randn(images.shape, generator=generator)
+    return images.clamp_(0, 1)

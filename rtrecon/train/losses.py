@@ -1,0 +1,116 @@
+"""Losses in relief space, and the scores in millimetres that training is judged by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from rtrecon.train.network import Outputs
+
+__all__ = ["Targets", "face_scores", "normals_from_relief", "total_loss"]
+
+_FACE_WEIGHT = 4.0
+
+
+@dataclass(slots=True)
+class Targets:
+    """A batch of what should come out, at the outputs' size.
+
+    ``relief`` (n, 1, h, w), 0 off ``valid``; ``valid``, ``mask`` and ``face`` (n, 1, h, w) in
+    {0, 1}; ``expression`` (n, 51), ``landmarks`` (n, 68, 2) as a share of the crop,
+    ``rotation`` (n, 3, 3), ``W_m`` (n,).
+    """
+
+    relief: Tensor
+    valid: Tensor
+    mask: Tensor
+    face: Tensor
+    expression: Tensor
+    landmarks: Tensor
+    rotation: Tensor
+    W_m: Tensor
+
+
+def total_loss(out: Outputs, target: Targets) -> tuple[Tensor, dict[str, float]]:
+    """The loss of a batch and its parts."""
+    relief, gt = out.relief.float(), target.relief
+    weight = target.valid * (1.0 + _FACE_WEIGHT * target.face)
+    face = weight * target.face + 1e-6
+    error = relief - gt
+    per_face = error.flatten(1), face.flatten(1)
+    offset = (per_face[0] * per_face[1]).sum(1) / per_face[1].sum(1)
+    shape = error - offset[:, None, None, None]
+    # The wanted accuracy is a hundredth of the crop: scale so that the parts are of order one.
+    absolute = _mean(error.abs(), weight) * 8.0
+    shaped = _mean(shape.abs(), weight) * 24.0
+    slopes = sum(
+        (_slope_loss(error, gt, weight, step) for step in (1, 2, 4, 8)), torch.zeros(())
+    )
+    n_out, n_gt = normals_from_relief(relief), normals_from_relief(gt)
+    inner = -functional.max_pool2d(-target.valid, 3, 1, 1)
+    normal = _mean(1.0 - (n_out * n_gt).sum(1, keepdim=True), weight * inner) * 3.0
+    mask = functional.binary_cross_entropy_with_logits(out.mask.float(), target.mask)
+    landmarks = (out.landmarks.float() - target.landmarks).abs().mean() * 4.0
+    expression = (out.expression.float() - target.expression).abs().mean()
+    rotation = (out.rotation - target.rotation).abs().mean() * 0.5
+    parts = {
+        "absolute": absolute, "shape": shaped, "slopes": slopes, "normal": normal, "mask": mask,
+        "landmarks": landmarks, "expression": expression, "rotation": rotation,
+    }
+    loss = torch.stack(list(parts.values())).sum()
+    return loss, {name: float(value.detach()) for name, value in parts.items()}
+
+
+def normals_from_relief(relief: Tensor) -> Tensor:
+    """Unit normals (n, 3, h, w) under weak perspective, toward the camera."""
+    size = relief.shape[-1]
+    padded = functional.pad(relief, (1, 1, 1, 1), mode="replicate")
+    dx = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) * (0.5 * size)
+    dy = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) * (0.5 * size)
+    return functional.normalize(torch.cat([-dx, -dy, -torch.ones_like(dx)], dim=1), dim=1)
+
+
+@torch.no_grad()
+def face_scores(out: Outputs, target: Targets) -> dict[str, float]:
+    """Means over the batch: depth error over the face in mm, normals in degrees, mask IoU."""
+    rows: dict[str, list[float]] = {"mae_mm": [], "plane_mm": [], "normal_deg": [], "mask_iou": []}
+    relief = out.relief.float()
+    n_out, n_gt = normals_from_relief(relief), normals_from_relief(target.relief)
+    cosine = (n_out * n_gt).sum(1, keepdim=True).clamp(-1, 1)
+    inner = -functional.max_pool2d(-target.valid, 3, 1, 1) * target.face
+    for k in range(len(relief)):
+        on = (target.face[k] * target.valid[k]) > 0.5
+        if int(on.sum()) < 50:
+            continue
+        mm = target.W_m[k] * 1000.0
+        error = (relief[k] - target.relief[k])[on] * mm
+        flat = target.relief[k][on] * mm
+        rows["mae_mm"].append(float((error - error.median()).abs().mean()))
+        rows["plane_mm"].append(float((flat - flat.median()).abs().mean()))
+        degrees = torch.rad2deg(torch.acos(cosine[k][inner[k] > 0.5]))
+        if len(degrees):
+            rows["normal_deg"].append(float(degrees.mean()))
+        seen, true = out.mask[k] > 0, target.mask[k] > 0.5
+        rows["mask_iou"].append(float((seen & true).sum() / (seen | true).sum().clamp(min=1)))
+    return {name: sum(v) / max(len(v), 1) for name, v in rows.items()}
+
+
+def _mean(values: Tensor, weight: Tensor) -> Tensor:
+    return (values * weight).sum() / weight.sum().clamp(min=1.0)
+
+
+def _slope_loss(error: Tensor, gt: Tensor, weight: Tensor, step: int) -> Tensor:
+    """Mean absolute difference of slopes over ``step`` pixels, without depth jumps."""
+    total = torch.zeros((), device=error.device)
+    size = error.shape[-1]
+    for dim in (2, 3):
+        length = error.shape[dim] - step
+        here, there = (t.narrow(dim, 0, length) for t in (error, weight))
+        e2, w2 = (t.narrow(dim, step, length) for t in (error, weight))
+        jump = (gt.narrow(dim, 0, length) - gt.narrow(dim, step, length)).abs()
+        smooth = (jump < 2.5 * step / size).float()
+        total = total + _mean((here - e2).abs(), torch.minimum(there, w2) * smooth)
+    return total * (6.0 * size / 96.0 / step**0.5)
