@@ -1,0 +1,255 @@
+"""What a depth model says about itself: ``model.json`` beside its ONNX file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NoReturn, cast, get_args
+
+from rtrecon.errors import ModelError
+from rtrecon.faces.align import CropSpec
+
+__all__ = ["DepthKind", "InputSpec", "Manifest", "ModelFile"]
+
+DepthKind = Literal["relief", "inverse", "metric"]
+
+_OUTPUT_ROLES = ("relief", "inverse", "depth", "mask", "expression", "landmarks", "rotation")
+_UNIT_M = {"m": 1.0, "cm": 0.01, "mm": 0.001}
+
+
+@dataclass(frozen=True, slots=True)
+class InputSpec:
+    """The picture a model wants: ``(value * (high - low) / 255 + low - mean) / std`` a channel.
+
+    ``mean`` and ``std`` are in the order of ``color`` and in the unit of ``range``.
+    """
+
+    name: str = "image"
+    size_px: int = 192
+    color: Literal["RGB", "BGR"] = "RGB"
+    range: tuple[float, float] = (0.0, 1.0)
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """One precision of a model: its ONNX file and the SHA-256 it must have (None: not said)."""
+
+    path: Path
+    sha256: str | None
+
+    def verify(self) -> None:
+        """Compare the file with its hash.
+
+        Raises:
+            ModelError: the file is missing or is not the one the manifest speaks of.
+        """
+        try:
+            with self.path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise ModelError(
+                f"cannot read model file {self.path}: {error.strerror}; fetch the model again"
+            ) from error
+        if self.sha256 is not None and found != self.sha256:
+            raise ModelError(
+                f"{self.path} is damaged or was replaced: its SHA-256 is {found}, "
+                f"the manifest says {self.sha256}; fetch the model again"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A checked ``model.json``.
+
+    ``value`` is the graph's output of kind ``kind``; ``mask`` and ``expression`` are the
+    names of those outputs or None. ``files`` maps a precision to its file; ``best`` maps
+    a provider (or ``default``) to the precision to use there. ``unit_m`` is the length of
+    one unit of a ``metric`` model.
+    """
+
+    folder: Path
+    name: str
+    kind: DepthKind
+    input: InputSpec
+    value: str
+    mask: str | None
+    expression: str | None
+    crop: CropSpec
+    files: Mapping[str, ModelFile]
+    best: Mapping[str, str] = field(default_factory=dict)
+    unit_m: float = 1.0
+    licence: str = ""
+    source: str = ""
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Manifest:
+        """Read and check ``folder/model.json``; the model file itself is not opened.
+
+        Raises:
+            ModelError: it is missing, is not JSON, or a field is wrong; names file and field.
+        """
+        folder = Path(folder)
+        path = folder / "model.json"
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ModelError(
+                f"cannot read {path}: {error.strerror}; a model is a folder with model.json "
+                "and its ONNX file"
+            ) from error
+        except ValueError as error:
+            raise ModelError(f"{path} is not JSON: {error}") from error
+        return _Reader(path, data).manifest()
+
+    def precision_for(self, provider: str, precision: str | None = None) -> str:
+        """The precision to use on ``provider``: the one asked for, else the model's best there.
+
+        Raises:
+            ModelError: the model does not come in the precision asked for.
+        """
+        if precision is None:
+            precision = self.best.get(provider, self.best.get("default", "fp32"))
+            return precision if precision in self.files else next(iter(self.files))
+        if precision not in self.files:
+            raise ModelError(
+                f"model {self.name} does not come in {precision}, only in "
+                f"{', '.join(self.files)}"
+            )
+        return precision
+
+
+class _Reader:
+    """Turns parsed JSON into a `Manifest`, naming the field that is wrong."""
+
+    def __init__(self, path: Path, data: Any) -> None:
+        self._path = path
+        if not isinstance(data, dict):
+            self._fail("it must be a JSON object")
+        self._data: dict[str, Any] = data
+
+    def manifest(self) -> Manifest:
+        kind = self._data.get("kind")
+        if kind not in get_args(DepthKind):
+            self._fail(f'"kind" must be one of {", ".join(get_args(DepthKind))}, not {kind!r}')
+        outputs = self._object("outputs")
+        for role, output in outputs.items():
+            if role not in _OUTPUT_ROLES or not isinstance(output, str):
+                self._fail(f'"outputs" has an entry that is not known: {role!r}: {output!r}')
+        value = outputs.get(kind, outputs.get("depth"))
+        if value is None:
+            self._fail(f'"outputs" must name the output {kind!r} or "depth"')
+        unit = self._data.get("unit", "m")
+        if unit not in _UNIT_M:
+            self._fail(f'"unit" must be one of {", ".join(_UNIT_M)}, not {unit!r}')
+        return Manifest(
+            folder=self._path.parent,
+            name=str(self._data.get("name", self._path.parent.name)),
+            kind=cast(DepthKind, kind),
+            input=self._input(),
+            value=value,
+            mask=outputs.get("mask"),
+            expression=outputs.get("expression"),
+            crop=self._crop(),
+            files=self._files(),
+            best={str(k): str(v) for k, v in self._object("best", optional=True).items()},
+            unit_m=_UNIT_M[unit],
+            licence=str(self._data.get("licence", self._data.get("license", ""))),
+            source=str(self._data.get("source", "")),
+        )
+
+    def _input(self) -> InputSpec:
+        spec = self._object("input")
+        size = spec.get("size")
+        if (
+            not isinstance(size, list)
+            or len(size) != 2
+            or size[0] != size[1]
+            or not isinstance(size[0], int)
+            or not 16 <= size[0] <= 2048
+        ):
+            self._fail(f'"input.size" must be two equal numbers of pixels, not {size!r}')
+        if spec.get("layout", "NCHW") != "NCHW":
+            self._fail(f'"input.layout" must be NCHW, not {spec["layout"]!r}')
+        color = spec.get("color", "RGB")
+        if color not in ("RGB", "BGR"):
+            self._fail(f'"input.color" must be RGB or BGR, not {color!r}')
+        low, high = self._numbers(spec, "range", (0.0, 1.0))
+        mean = self._numbers(spec, "mean", (0.0, 0.0, 0.0))
+        std = self._numbers(spec, "std", (1.0, 1.0, 1.0))
+        if high <= low or min(std) <= 0.0:
+            self._fail('"input.range" must rise and "input.std" be above zero')
+        return InputSpec(
+            name=str(spec.get("name", "image")),
+            size_px=size[0],
+            color=cast(Literal["RGB", "BGR"], color),
+            range=(low, high),
+            mean=(mean[0], mean[1], mean[2]),
+            std=(std[0], std[1], std[2]),
+        )
+
+    def _crop(self) -> CropSpec:
+        spec = self._object("crop", optional=True)
+        if not spec:
+            return CropSpec()
+        kind = spec.get("kind")
+        if kind is None and spec.get("center") == "box":  # the first form of the manifest
+            kind = "box"
+        side = spec.get("side")
+        if isinstance(side, str):
+            number = re.match(r"\s*([0-9]*\.?[0-9]+)", side)
+            side = float(number.group(1)) if number else None
+        if kind not in ("landmarks", "box"):
+            self._fail(f'"crop.kind" must be landmarks or box, not {kind!r}')
+        if not isinstance(side, int | float) or not 0.5 <= side <= 20.0:
+            self._fail(f'"crop.side" must be a number from 0.5 to 20, not {spec.get("side")!r}')
+        return CropSpec(cast(Literal["landmarks", "box"], kind), float(side))
+
+    def _files(self) -> dict[str, ModelFile]:
+        variants = self._object("files", optional=True)
+        if not variants:
+            variants = {
+                "fp32": {
+                    "file": self._data.get("file", "model.onnx"),
+                    "sha256": self._data.get("sha256"),
+                }
+            }
+        files = {}
+        for precision, entry in variants.items():
+            if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
+                self._fail(f'"files.{precision}" must have "file" and "sha256"')
+            file = self._path.parent / entry["file"]
+            if Path(entry["file"]).is_absolute() or ".." in Path(entry["file"]).parts:
+                self._fail(f'"files.{precision}.file" must lie in the model\'s own folder')
+            sha256 = entry.get("sha256")
+            if sha256 is not None and not re.fullmatch("[0-9a-f]{64}", str(sha256)):
+                self._fail(f'the "sha256" of {entry["file"]} must be 64 hexadecimal digits')
+            files[str(precision)] = ModelFile(file, sha256)
+        return files
+
+    def _object(self, name: str, *, optional: bool = False) -> dict[str, Any]:
+        value = self._data.get(name, {} if optional else None)
+        if not isinstance(value, dict):
+            self._fail(f'"{name}" must be an object')
+        return value
+
+    def _numbers(
+        self, spec: Mapping[str, Any], name: str, default: tuple[float, ...]
+    ) -> tuple[float, ...]:
+        values = spec.get(name, default)
+        if (
+            not isinstance(values, list | tuple)
+            or len(values) != len(default)
+            or not all(isinstance(v, int | float) and math.isfinite(v) for v in values)
+        ):
+            self._fail(f'"input.{name}" must be {len(default)} numbers, not {values!r}')
+        return tuple(float(v) for v in values)
+
+    def _fail(self, what: str) -> NoReturn:
+        raise ModelError(f"{self._path} is not a model's manifest: {what}")
