@@ -1,0 +1,226 @@
+"""A reconstructed face: what a caller of the library gets for each face of a frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from rtrecon.errors import DataError
+from rtrecon.faces.align import Crop
+from rtrecon.geometry.surface import grid_triangles
+from rtrecon.types import BgrImage, Float32Array, Float64Array, Intrinsics
+
+__all__ = ["FaceGrid", "FaceReconstruction", "Mesh", "UInt8Array"]
+
+BoolArray = npt.NDArray[np.bool_]
+Int32Array = npt.NDArray[np.int32]
+UInt8Array = npt.NDArray[np.uint8]
+
+
+@dataclass(slots=True, eq=False)
+class FaceGrid:
+    """The organised cloud: one vertex a crop pixel, row by row.
+
+    ``points_camera`` (h, w, 3) float32 metres; ``colors`` (h, w, 3) uint8 RGB; ``normals``
+    (h, w, 3) float32, unit, toward the camera; ``valid`` (h, w) bool. Where ``valid`` is
+    False the other arrays hold finite values without meaning. Read-only for callers.
+    """
+
+    points_camera: Float32Array
+    colors: UInt8Array
+    normals: Float32Array
+    valid: BoolArray
+    max_step_m: float
+    _triangles: Int32Array | None = field(default=None, repr=False)
+
+    @property
+    def triangles(self) -> Int32Array:
+        """(m, 3) int32 into the flattened grid, anticlockwise as the camera sees them, so that
+        the right-hand rule gives the outward normal. Computed when first asked for."""
+        if self._triangles is None:
+            self._triangles = grid_triangles(
+                self.points_camera[:, :, 2], self.valid, self.max_step_m
+            )
+        return self._triangles
+
+
+@dataclass(slots=True, eq=False)
+class Mesh:
+    """A textured triangle mesh; all arrays are the caller's own.
+
+    ``vertices`` (n, 3) float32 metres in the camera frame; ``triangles`` (m, 3) int32, the
+    right-hand rule gives the outward normal; ``normals`` (n, 3) float32, unit; ``uv`` (n, 2)
+    float32 in [0, 1] with the origin at the top left corner of the texture (OBJ and OpenGL
+    want ``1 - v``); ``texture`` (th, tw, 3) uint8 RGB; ``colors`` (n, 3) uint8 RGB.
+    """
+
+    vertices: Float32Array
+    triangles: Int32Array
+    normals: Float32Array
+    uv: Float32Array
+    texture: UInt8Array
+    colors: UInt8Array
+
+
+class FaceReconstruction:
+    """One face in metres. Camera frame: x right, y down, z forward.
+
+    Attributes:
+        id: of the tracked face, stable over frames.
+        box_px: (4,) float32 x0 y0 x1 y1 in the picture.
+        landmarks_px: (5, 2) float32: left eye, right eye, nose, left and right mouth corner as
+            seen in the picture.
+        score: of the detector, in [0, 1].
+        intrinsics: of the picture.
+        crop: where the grid lies in the picture.
+        z_ref_m: depth of the relief's reference plane.
+        grid: the organised cloud.
+        T_camera_face: (4, 4) float64 head pose. Face frame: origin midway between the eyes, x
+            to the right of the picture, y down, z into the head; a face that looks along the
+            camera's axis has the identity as rotation.
+        expression: (k,) float32 coefficients if the model gives them.
+
+    The arrays of `points_camera`, `colors`, `normals` and `depth_m` are made when first asked
+    for and are never used again for another frame: they may be kept for as long as one likes.
+    """
+
+    def __init__(
+        self,
+        *,
+        id: int,  # noqa: A002  (the public name of it)
+        box_px: Float32Array,
+        landmarks_px: Float32Array,
+        score: float,
+        intrinsics: Intrinsics,
+        crop: Crop,
+        z_ref_m: float,
+        grid: FaceGrid,
+        T_camera_face: Float64Array,
+        texture_bgr: BgrImage,
+        expression: Float32Array | None = None,
+    ) -> None:
+        self.id = id
+        self.box_px = box_px
+        self.landmarks_px = landmarks_px
+        self.score = score
+        self.intrinsics = intrinsics
+        self.crop = crop
+        self.z_ref_m = z_ref_m
+        self.grid = grid
+        self.T_camera_face = T_camera_face
+        self.expression = expression
+        self._texture_bgr = texture_bgr
+        self._indices: npt.NDArray[np.intp] | None = None
+        self._depth_m: Float32Array | None = None
+        self._points: Float32Array | None = None
+        self._colors: UInt8Array | None = None
+        self._normals: Float32Array | None = None
+
+    def __repr__(self) -> str:
+        return f"FaceReconstruction(id={self.id}, z_ref_m={self.z_ref_m:.3f}, n={self._n})"
+
+    @property
+    def depth_m(self) -> Float32Array:
+        """(h, w) float32 camera depth of the crop's pixels, NaN off the face."""
+        if self._depth_m is None:
+            self._depth_m = np.where(
+                self.grid.valid, self.grid.points_camera[:, :, 2], np.float32(np.nan)
+            )
+        return self._depth_m
+
+    @property
+    def points_camera(self) -> Float32Array:
+        """(n, 3) float32 points of the face in metres."""
+        if self._points is None:
+            self._points = self._compact(self.grid.points_camera)
+        return self._points
+
+    @property
+    def colors(self) -> UInt8Array:
+        """(n, 3) uint8 RGB of `points_camera`."""
+        if self._colors is None:
+            self._colors = self._compact(self.grid.colors)
+        return self._colors
+
+    @property
+    def normals(self) -> Float32Array:
+        """(n, 3) float32 unit normals of `points_camera`, toward the camera."""
+        if self._normals is None:
+            self._normals = self._compact(self.grid.normals)
+        return self._normals
+
+    def mesh(self) -> Mesh:
+        """The face as a textured mesh; vertices are in the order of `points_camera`."""
+        size = self.crop.size_px
+        indices = self._valid_indices()
+        place = np.zeros(self.grid.valid.size, dtype=np.int32)
+        place[indices] = np.arange(len(indices), dtype=np.int32)
+        rows, columns = np.divmod(indices, size)
+        uv = np.stack([columns + 0.5, rows + 0.5], axis=1) / size
+        return Mesh(
+            vertices=self.points_camera.copy(),
+            triangles=place[self.grid.triangles],
+            normals=self.normals.copy(),
+            uv=uv.astype(np.float32),
+            texture=cv2.cvtColor(self._texture_bgr, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False),
+            colors=self.colors.copy(),
+        )
+
+    def depth_in_frame(self, shape: tuple[int, ...]) -> Float32Array:
+        """Camera depth of the picture's pixels.
+
+        Interpolated between pixels of the face alone: depth off the face never takes part.
+
+        Args:
+            shape: of the picture, (H, W) or (H, W, 3).
+
+        Returns:
+            (H, W) float32 metres, NaN where there is no face.
+
+        Raises:
+            DataError: the face was seen in a picture of another size.
+        """
+        height, width = int(shape[0]), int(shape[1])
+        if (width, height) != (self.intrinsics.width, self.intrinsics.height):
+            raise DataError(
+                f"the face was seen in a picture of {self.intrinsics.width}x"
+                f"{self.intrinsics.height}, not {width}x{height}: give that picture's shape"
+            )
+        depth = np.full((height, width), np.nan, dtype=np.float32)
+        size, M = self.crop.size_px, self.crop.M_picture_crop
+        ends = np.array([[-1, -1, 1], [size, -1, 1], [-1, size, 1], [size, size, 1]]) @ M.T
+        x0, y0 = np.maximum(np.floor(ends.min(axis=0)).astype(int), 0)
+        x1, y1 = np.minimum(np.ceil(ends.max(axis=0)).astype(int) + 1, (width, height))
+        if x0 >= x1 or y0 >= y1:
+            return depth
+        moved = M.copy()
+        moved[:, 2] -= (x0, y0)
+        region = (int(x1 - x0), int(y1 - y0))
+        weight = self.grid.valid.astype(np.float32)
+        # Depth relative to the reference, so that the interpolation's weights, which have few
+        # bits, act on centimetres and not on metres.
+        offset = (self.grid.points_camera[:, :, 2] - np.float32(self.z_ref_m)) * weight
+        offset_warped = cv2.warpAffine(offset, moved, region, flags=cv2.INTER_LINEAR)
+        weight_warped = cv2.warpAffine(weight, moved, region, flags=cv2.INTER_LINEAR)
+        covered = weight_warped > 0.5
+        np.divide(offset_warped, weight_warped, out=offset_warped, where=covered)
+        offset_warped += np.float32(self.z_ref_m)
+        np.copyto(depth[y0:y1, x0:x1], offset_warped, where=covered)
+        return depth
+
+    @property
+    def _n(self) -> int:
+        return len(self._valid_indices())
+
+    def _valid_indices(self) -> npt.NDArray[np.intp]:
+        if self._indices is None:
+            self._indices = np.flatnonzero(self.grid.valid)
+        return self._indices
+
+    def _compact(self, organised: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        flat = organised.reshape(-1, organised.shape[-1])
+        return flat.take(self._valid_indices(), axis=0)

@@ -1,0 +1,267 @@
+"""From a network's answer about a crop to a face in metres."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from rtrecon.depth.model import DepthPrediction
+from rtrecon.errors import DataError
+from rtrecon.faces.align import Crop
+from rtrecon.geometry.landmarks import Landmarks
+from rtrecon.geometry.mask import clean_mask, ellipse_mask, mask_outside_picture
+from rtrecon.geometry.pool import BufferPool
+from rtrecon.geometry.pose import fit_pose, guess_pose
+from rtrecon.geometry.rays import CropRays, crop_rays
+from rtrecon.geometry.reconstruction import BoolArray, FaceGrid, FaceReconstruction, UInt8Array
+from rtrecon.geometry.relief import ReliefMemory, ReliefReader
+from rtrecon.geometry.scale import MAX_DEPTH_M, MIN_DEPTH_M, ScaleMemory, reference_depth_m
+from rtrecon.geometry.surface import MAX_SLOPE, SurfaceScratch, surface_normals
+from rtrecon.geometry.temporal import CropFilter
+from rtrecon.types import BgrImage, Float32Array, Float64Array, Intrinsics, TrackedFace
+
+__all__ = ["GeometryStage"]
+
+logger = logging.getLogger(__name__)
+
+_HEAD_DEPTH_M = 0.15  # without a mask: how far from the reference a head's surface may be
+_MIN_RATIO, _MAX_RATIO = 0.3, 3.0  # of any depth to the reference depth: beyond is no head
+_VIDEO_TEXTURE_PX, _STILL_TEXTURE_PX = 384, 1024
+
+
+@dataclass(slots=True, eq=False)
+class _FaceMemory:
+    """What is remembered of one face between frames."""
+
+    filter: CropFilter
+    t_ns: int
+    scale: ScaleMemory = field(default_factory=ScaleMemory)
+    relief: ReliefMemory = field(default_factory=ReliefMemory)
+    ratio: Float64Array = field(default_factory=lambda: np.ones(5))
+
+
+class _Scratch:
+    """Work arrays for one crop size."""
+
+    def __init__(self, size: int, ipd_m: float) -> None:
+        self.x, self.y, self.z = (np.empty((size, size), dtype=np.float32) for _ in range(3))
+        self.flags = np.empty((size, size), dtype=np.uint8)
+        self.fill = np.empty((size + 2, size + 2), dtype=np.uint8)
+        self.surface = SurfaceScratch.create(size)
+        self.reader = ReliefReader(size, ipd_m)
+
+
+class GeometryStage:
+    """Turns predictions into metres, with a memory for each face. For one thread.
+
+    Args:
+        ipd_mm: the person's interpupillary distance; sets the scale unless the model is metric.
+        temporal: filter over time; off for unrelated pictures.
+        texture_px: largest width of a mesh's texture; None: 384 in video, 1024 in pictures. It
+            is sampled from the picture where that shows the face larger than the crop does.
+    """
+
+    def __init__(
+        self, ipd_mm: float = 63.0, temporal: bool = True, texture_px: int | None = None
+    ) -> None:
+        if not 20.0 <= ipd_mm <= 120.0:
+            raise DataError(f"ipd_mm must be 20 to 120 millimetres, not {ipd_mm:g}")
+        self._ipd_m = ipd_mm * 1e-3
+        self._temporal = temporal
+        self._texture_px = texture_px or (_VIDEO_TEXTURE_PX if temporal else _STILL_TEXTURE_PX)
+        self._faces: dict[int, _FaceMemory] = {}
+        self._scratch: dict[int, _Scratch] = {}
+        self._pool = BufferPool()
+        self._bounds_said = False
+
+    def forget(self, keep: Iterable[int]) -> None:
+        """Drop what is remembered of all faces but those whose ids are in ``keep``."""
+        kept = set(keep)
+        for face_id in [face_id for face_id in self._faces if face_id not in kept]:
+            del self._faces[face_id]
+
+    def reconstruct(
+        self,
+        image_bgr: BgrImage,
+        intrinsics: Intrinsics,
+        tracked: TrackedFace,
+        crop: Crop,
+        prediction: DepthPrediction,
+        t_ns: int,
+    ) -> FaceReconstruction:
+        """Reconstruct one face.
+
+        Args:
+            image_bgr: (H, W, 3) uint8, the frame.
+            intrinsics: of the frame.
+            tracked: the face.
+            crop: where the prediction was made.
+            prediction: of the depth model.
+            t_ns: time of the frame; must not fall for one face.
+
+        Raises:
+            DataError: prediction and crop, or picture and intrinsics, differ in size.
+        """
+        size, (height, width) = crop.size_px, image_bgr.shape[:2]
+        if prediction.value.shape != (size, size):
+            raise DataError(f"a prediction of {prediction.value.shape} is not of a {size} px crop")
+        if (intrinsics.width, intrinsics.height) != (width, height):
+            raise DataError(
+                f"the intrinsics are for {intrinsics.width}x{intrinsics.height}, the picture is "
+                f"{width}x{height}: scale them with Intrinsics.scaled"
+            )
+        scratch = self._scratch.get(size)
+        if scratch is None:
+            scratch = self._scratch[size] = _Scratch(size, self._ipd_m)
+        memory, dt_s = self._remember(tracked.id, size, t_ns)
+        rays = crop_rays(crop, intrinsics, scratch.x, scratch.y)
+        marks = Landmarks.of(tracked.face.landmarks_px, crop, intrinsics)
+        relief, known_z_ref_m = scratch.reader.read(
+            prediction,
+            crop,
+            intrinsics,
+            rays,
+            marks,
+            None if memory is None else memory.relief,
+            dt_s,
+        )
+        logit = prediction.mask_logit
+        if memory is not None:
+            relief, logit = memory.filter.update(relief, logit, crop, t_ns)
+        # Depth over the reference depth: everything else is proportional to it.
+        ratio = scratch.z
+        np.multiply(relief, np.float32(-rays.span), out=ratio)
+        np.add(ratio, np.float32(1.0), out=ratio)
+        valid = self._pool.take((size, size), np.bool_)
+        _mask(ratio, logit, marks, scratch, valid)
+        mask_outside_picture(valid, crop, width, height)
+        marks.read_depth(ratio, valid, np.ones(5) if memory is None else memory.ratio)
+        z_ref_m = self._reference_depth_m(known_z_ref_m, marks, memory, dt_s)
+        if logit is None:
+            near = np.float32(_HEAD_DEPTH_M / z_ref_m)
+            np.logical_and(valid, np.abs(ratio - np.float32(1.0)) < near, out=valid)
+        clean_mask(valid, marks.crop_px, scratch.fill)
+        np.multiply(ratio, np.float32(z_ref_m), out=ratio)
+        return FaceReconstruction(
+            id=tracked.id,
+            box_px=tracked.face.box_px,
+            landmarks_px=tracked.face.landmarks_px,
+            score=tracked.face.score,
+            intrinsics=intrinsics,
+            crop=crop,
+            z_ref_m=z_ref_m,
+            grid=self._grid(ratio, valid, rays, z_ref_m, crop, prediction, image_bgr, scratch),
+            T_camera_face=self._pose(marks, z_ref_m),
+            texture_bgr=self._texture(image_bgr, crop, prediction),
+            expression=prediction.expression,
+        )
+
+    def _remember(self, face_id: int, size: int, t_ns: int) -> tuple[_FaceMemory | None, float]:
+        """Memory of a face and the seconds since it was last seen; None without a memory."""
+        if not self._temporal:
+            return None, 0.0
+        memory = self._faces.get(face_id)
+        if memory is None:
+            memory = self._faces[face_id] = _FaceMemory(CropFilter(size), t_ns)
+        dt_s = max(0.0, (t_ns - memory.t_ns) * 1e-9)
+        memory.t_ns = t_ns
+        return memory, dt_s
+
+    def _reference_depth_m(
+        self, known_m: float | None, marks: Landmarks, memory: _FaceMemory | None, dt_s: float
+    ) -> float:
+        if memory is not None:
+            memory.ratio = marks.ratio
+        if known_m is not None:
+            return known_m
+        z_ref_m = reference_depth_m(
+            marks.points(),
+            marks.visible,
+            self._ipd_m,
+            None if memory is None else memory.scale,
+            dt_s,
+        )
+        if not MIN_DEPTH_M < z_ref_m < MAX_DEPTH_M and not self._bounds_said:
+            self._bounds_said = True
+            logger.warning(
+                "a face seems to be at %g m: held there; is the field of view right (--fov)?",
+                z_ref_m,
+            )
+        return z_ref_m
+
+    def _grid(
+        self,
+        z: Float32Array,
+        valid: BoolArray,
+        rays: CropRays,
+        z_ref_m: float,
+        crop: Crop,
+        prediction: DepthPrediction,
+        image_bgr: BgrImage,
+        scratch: _Scratch,
+    ) -> FaceGrid:
+        shape = (*z.shape, 3)
+        points: Float32Array = self._pool.take(shape, np.float32)
+        normals: Float32Array = self._pool.take(shape, np.float32)
+        colors: UInt8Array = self._pool.take(shape, np.uint8)
+        max_step_m = MAX_SLOPE * rays.spacing * z_ref_m
+        surface_normals(z, valid, rays, max_step_m, normals, scratch.surface)
+        np.multiply(rays.x, z, out=rays.x)
+        np.multiply(rays.y, z, out=rays.y)
+        cv2.merge([rays.x, rays.y, z], points)
+        picture = prediction.crop_bgr if prediction.crop_bgr is not None else crop.warp(image_bgr)
+        cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=colors)
+        return FaceGrid(points, colors, normals, valid, max_step_m)
+
+    def _pose(self, marks: Landmarks, z_ref_m: float) -> Float64Array:
+        """The mean face's rotation, its origin moved to the middle of the eyes as measured."""
+        depths_m = np.where(marks.visible > 0.0, marks.ratio * z_ref_m, np.nan)
+        start = guess_pose(marks.rays, self._ipd_m)
+        T = fit_pose(marks.rays, depths_m, self._ipd_m, start)
+        T[:3, 3] = marks.points()[:2].mean(axis=0) * z_ref_m
+        return T
+
+    def _texture(
+        self, image_bgr: BgrImage, crop: Crop, prediction: DepthPrediction
+    ) -> BgrImage:
+        """The crop's square at the picture's own resolution, within the limit."""
+        size = crop.size_px
+        target = min(round(crop.side_px), self._texture_px)
+        if target <= size and prediction.crop_bgr is not None:
+            return prediction.crop_bgr
+        target = max(target, size)
+        scale = size / target
+        M = crop.M_picture_crop.copy()
+        M[:, 2] += (0.5 * scale - 0.5) * (M[:, 0] + M[:, 1])
+        M[:, :2] *= scale
+        finer = Crop(M, target, crop.side_px)
+        if not self._temporal:
+            return finer.warp(image_bgr)
+        # Each frame pays for this: sampled at once, without shrinking a large picture first.
+        out: BgrImage = self._pool.take((target, target, 3), np.uint8)
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        cv2.warpAffine(image_bgr, M, (target, target), dst=out, flags=flags)
+        return out
+
+
+def _mask(
+    ratio: Float32Array,
+    logit: Float32Array | None,
+    marks: Landmarks,
+    scratch: _Scratch,
+    out: BoolArray,
+) -> None:
+    """Head or not, by the network if it says so, else within an ellipse about the landmarks;
+    depths that no head has are cleared and clipped."""
+    if logit is not None:
+        np.greater(logit, 0.0, out=out)
+    else:
+        ellipse_mask(marks.crop_px, len(ratio), out.view(np.uint8))
+    if float(ratio.min()) < _MIN_RATIO or float(ratio.max()) > _MAX_RATIO:
+        np.logical_and(out, ratio > _MIN_RATIO, out=out)
+        np.logical_and(out, ratio < _MAX_RATIO, out=out)
+        np.clip(ratio, _MIN_RATIO, _MAX_RATIO, out=ratio)
