@@ -31,9 +31,7 @@ class OneEuroFilter:
         speed_hz: cutoff for the speed itself.
     """
 
-    def __init__(
-        self, still_hz: float = 0.8, opening: float = 14.0, speed_hz: float = 1.5
-    ) -> None:
+    def __init__(self, still_hz: float = 0.8, opening: float = 14.0, speed_hz: float = 1.5) -> None:
         self._still_hz, self._opening, self._speed_hz = still_hz, opening, speed_hz
         self._value: Float64Array | None = None
         self._speed: Float64Array | None = None

@@ -260,9 +260,7 @@ def _crops(
     flat = integral.reshape(-1, 3)
     top, bottom = top[:, :, None] * stride, bottom[:, :, None] * stride
     left, right = left[:, None, :], right[:, None, :]
-    total = (
-        flat[bottom + right] - flat[bottom + left] - flat[top + right] + flat[top + left]
-    )
+    total = flat[bottom + right] - flat[bottom + left] - flat[top + right] + flat[top + left]
     count = ((bottom - top) // stride) * (right - left)
     mean = total / count[..., None].astype(np.float32)
     return np.ascontiguousarray(mean.transpose(0, 3, 1, 2), dtype=np.float32), kept

@@ -241,7 +241,8 @@ def _unit_px(landmarks_px: Float32Array) -> float:
     """Larger of the eyes-to-mouth distance and the eye distance."""
     eyes, mouth = landmarks_px[:2].mean(axis=0), landmarks_px[3:].mean(axis=0)
     return max(
-        float(np.linalg.norm(mouth - eyes)), float(np.linalg.norm(landmarks_px[1] - landmarks_px[0]))
+        float(np.linalg.norm(mouth - eyes)),
+        float(np.linalg.norm(landmarks_px[1] - landmarks_px[0])),
     )
 
 
