@@ -10,7 +10,6 @@ pupils.
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +24,9 @@ POINTS = 500
 
 def main() -> None:
     """Read the head, write the face."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument(
         "--face-model", type=Path, default=ROOT / "../shared/data/ict_facekit/ict_facekit_light.npz"
     )
@@ -50,7 +51,7 @@ def main() -> None:
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     with part.open("wb") as file:
         np.savez_compressed(file, **fields)
-    os.replace(part, arguments.out)
+    part.replace(arguments.out)
     print(f"{arguments.out}: {len(chosen)} points, landmarks in mm")
     print(np.round(fields["landmarks"] * 1000, 1))
 

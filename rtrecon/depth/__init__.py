@@ -1,0 +1,1 @@
+"""Depth networks behind one contract: manifest, session, prediction."""

@@ -119,8 +119,7 @@ class Manifest:
             return precision if precision in self.files else next(iter(self.files))
         if precision not in self.files:
             raise ModelError(
-                f"model {self.name} does not come in {precision}, only in "
-                f"{', '.join(self.files)}"
+                f"model {self.name} does not come in {precision}, only in {', '.join(self.files)}"
             )
         return precision
 
@@ -135,7 +134,7 @@ class _Reader:
         self._data: dict[str, Any] = data
 
     def manifest(self) -> Manifest:
-        kind = self._data.get("kind")
+        kind = str(self._data.get("kind"))
         if kind not in get_args(DepthKind):
             self._fail(f'"kind" must be one of {", ".join(get_args(DepthKind))}, not {kind!r}')
         outputs = self._object("outputs")

@@ -108,9 +108,7 @@ class DepthModel:
             predictions += self._run(image_bgr, crops[first : first + at_once], at_once)
         return predictions
 
-    def _run(
-        self, image_bgr: BgrImage, crops: Sequence[Crop], batch: int
-    ) -> list[DepthPrediction]:
+    def _run(self, image_bgr: BgrImage, crops: Sequence[Crop], batch: int) -> list[DepthPrediction]:
         size = self.size_px
         if len(self._buffer) < batch:
             self._buffer = np.zeros((batch, 3, size, size), dtype=self._dtype)
@@ -133,9 +131,7 @@ class DepthModel:
         results = dict(
             zip(
                 self._outputs,
-                self._session.run(
-                    list(self._outputs.values()), {self.manifest.input.name: feed}
-                ),
+                self._session.run(list(self._outputs.values()), {self.manifest.input.name: feed}),
                 strict=True,
             )
         )

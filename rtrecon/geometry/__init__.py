@@ -1,0 +1,1 @@
+"""From a crop and a network's answer to geometry in metres."""

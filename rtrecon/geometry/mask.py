@@ -22,9 +22,7 @@ _COMPONENT = 2  # what flood filling writes
 _ELLIPSE_CENTER, _ELLIPSE_WIDE, _ELLIPSE_TALL = 0.25, 1.15, 1.65
 
 
-def mask_outside_picture(
-    mask: BoolArray, crop: Crop, width: int, height: int
-) -> None:
+def mask_outside_picture(mask: BoolArray, crop: Crop, width: int, height: int) -> None:
     """Clear pixels of ``mask`` (h, w) whose centre lies off a picture of the given size."""
     size, M = crop.size_px, crop.M_picture_crop
     last = size - 1
@@ -46,7 +44,6 @@ def clean_mask(mask: BoolArray, landmarks_crop: Float32Array, scratch: UInt8Arra
         landmarks_crop: (5, 2) crop pixels.
         scratch: (h + 2, w + 2) uint8.
     """
-    height, width = mask.shape
     seed = _seed(mask, landmarks_crop)
     if seed is None:
         seed = _largest(mask)
@@ -94,9 +91,7 @@ def _seed(mask: BoolArray, landmarks_crop: Float32Array) -> tuple[int, int] | No
 
 
 def _largest(mask: BoolArray) -> tuple[int, int] | None:
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(
-        mask.view(np.uint8), connectivity=4
-    )
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=4)
     if count < 2:
         return None
     label = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))

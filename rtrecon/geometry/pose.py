@@ -6,8 +6,11 @@ the head, so that a face that looks straight at the camera has the identity as r
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from rtrecon.geometry.mean_face import mean_face
 from rtrecon.types import Float64Array
@@ -21,7 +24,9 @@ _SIGMA_DEPTH_M = np.array([0.004, 0.004, 0.006, 0.007, 0.007])
 # Without depths five noisy points allow mirrored poses: heads seldom turn further than this.
 _SIGMA_PRIOR_RAD = np.radians(35.0)
 _ITERATIONS = 6
-_DONE = 1e-5
+_DONE = 1e-4  # radians and metres
+_LINEAR_RAD = 0.6  # a step no longer than where the linearisation holds
+_NEAREST_M = 0.02
 
 
 def transform(R: Float64Array, t: Float64Array) -> Float64Array:
@@ -41,7 +46,10 @@ def guess_pose(rays: Float64Array, ipd_m: float) -> Float64Array:
     face = mean_face()
     tall_m = float(face.landmarks[3:, 1].mean()) * ipd_m / face.ipd_m
     # Turning shortens the eye line, nodding the height: the larger of the two is closer to true.
-    z_m = min(ipd_m / max(np.linalg.norm(across), 1e-6), tall_m / max(np.linalg.norm(along), 1e-6))
+    z_m = min(
+        ipd_m / max(float(np.linalg.norm(across)), 1e-6),
+        tall_m / max(float(np.linalg.norm(along)), 1e-6),
+    )
     R = _toward(eyes) @ _rotation(np.array([0.0, 0.0, roll]))
     return transform(R, z_m * np.array([eyes[0], eyes[1], 1.0]))
 
@@ -71,61 +79,44 @@ def fit_pose(
     known = np.zeros(5, dtype=bool) if depths_m is None else np.isfinite(depths_m)
     weight_depth = known / _SIGMA_DEPTH_M
     depth = np.zeros(5) if depths_m is None else np.where(known, depths_m, 0.0)
-    jacobian = np.zeros((18, 6))
-    residual = np.zeros(18)
+    # Residuals in metres at the landmark's own depth, so that one unit serves all three axes.
+    residual = np.zeros((5, 3))
+    by_point = np.zeros((5, 3, 3))  # residual by camera point
+    by_step = np.zeros((5, 3, 6))  # camera point by turn about the face's origin and translation
+    by_step[:, :, 3:] = np.eye(3)
+    by_point[:, 2, 2] = weight_depth
     for _ in range(_ITERATIONS):
         turned = points @ R.T
-        X, Y, Z = (turned + t).T
-        Z = np.maximum(Z, 0.02)
-        # Residuals in metres at the landmark's own depth, so that one unit serves all three.
-        weight = float(t[2]) / _SIGMA_ACROSS_M
-        residual[0:5] = (X / Z - rays[:, 0]) * weight
-        residual[5:10] = (Y / Z - rays[:, 1]) * weight
-        residual[10:15] = (Z - depth) * weight_depth
-        _fill(jacobian, turned, X, Y, Z, weight, weight_depth)
-        if R_prior is not None:
-            residual[15:] = _rotation_vector(R @ R_prior.T) / _SIGMA_PRIOR_RAD
-            jacobian[15:, :3] = np.eye(3) / _SIGMA_PRIOR_RAD
+        camera = turned + t
+        Z = np.maximum(camera[:, 2], _NEAREST_M)
+        seen = camera[:, :2] / Z[:, None]
+        weight = max(float(t[2]), _NEAREST_M) / _SIGMA_ACROSS_M
+        residual[:, :2] = (seen - rays) * weight[:, None]
+        residual[:, 2] = (Z - depth) * weight_depth
+        by_point[:, 0, 0] = by_point[:, 1, 1] = scaled = weight / Z
+        by_point[:, :2, 2] = -seen * scaled[:, None]
+        # The derivative of a turned point is minus its cross product matrix.
+        by_step[:, 0, 1], by_step[:, 1, 0] = turned[:, 2], -turned[:, 2]
+        by_step[:, 2, 0], by_step[:, 0, 2] = turned[:, 1], -turned[:, 1]
+        by_step[:, 1, 2], by_step[:, 2, 1] = turned[:, 0], -turned[:, 0]
+        jacobian = (by_point @ by_step).reshape(15, 6)
         normal = jacobian.T @ jacobian
+        gradient = jacobian.T @ residual.reshape(15)
+        if R_prior is not None:
+            precision = 1.0 / _SIGMA_PRIOR_RAD**2
+            gradient[:3] += _rotation_vector(R @ R_prior.T) * precision
+            normal.flat[:15:7] += precision
         normal.flat[::7] *= 1.0 + 1e-6
-        step = np.linalg.solve(normal, -(jacobian.T @ residual))
-        turn = float(np.linalg.norm(step[:3]))
-        if turn > 0.6:  # stay where the linearisation holds
-            step *= 0.6 / turn
+        step = np.linalg.solve(normal, -gradient)
+        turn = math.sqrt(float(step[:3] @ step[:3]))
+        if turn > _LINEAR_RAD:
+            step *= _LINEAR_RAD / turn
         R = _rotation(step[:3]) @ R
         t = t + step[3:]
-        t[2] = max(t[2], 0.02)
+        t[2] = max(t[2], _NEAREST_M)
         if turn < _DONE and np.abs(step[3:]).max() < _DONE:
             break
     return transform(R, t)
-
-
-def _fill(
-    jacobian: Float64Array,
-    turned: Float64Array,
-    X: Float64Array,
-    Y: Float64Array,
-    Z: Float64Array,
-    weight: Float64Array,
-    weight_depth: Float64Array,
-) -> None:
-    """Derivatives by a turn about the face's origin (left) and by translation."""
-    # d(turned)/d(turn) = -[turned]x: rows for x, y, z.
-    px, py, pz = turned.T
-    zero = np.zeros(5)
-    dx = np.stack([zero, pz, -py], axis=1)
-    dy = np.stack([-pz, zero, px], axis=1)
-    dz = np.stack([py, -px, zero], axis=1)
-    inverse = (weight / Z)[:, None]
-    x, y = (X / Z)[:, None], (Y / Z)[:, None]
-    jacobian[0:5, :3] = (dx - x * dz) * inverse
-    jacobian[5:10, :3] = (dy - y * dz) * inverse
-    jacobian[10:15, :3] = dz * weight_depth[:, None]
-    jacobian[0:5, 3] = inverse[:, 0]
-    jacobian[0:5, 5] = (-x * inverse)[:, 0]
-    jacobian[5:10, 4] = inverse[:, 0]
-    jacobian[5:10, 5] = (-y * inverse)[:, 0]
-    jacobian[10:15, 5] = weight_depth
 
 
 def _toward(ray: Float64Array) -> Float64Array:
@@ -133,7 +124,7 @@ def _toward(ray: Float64Array) -> Float64Array:
     return _rotation(np.array([-np.arctan(ray[1]), np.arctan(ray[0]), 0.0]))
 
 
-def _rotation(vector: Float64Array) -> Float64Array:
+def _rotation(vector: npt.NDArray[np.floating]) -> Float64Array:
     return np.asarray(cv2.Rodrigues(vector)[0], dtype=np.float64)
 
 

@@ -39,7 +39,7 @@ class CropRays:
     @property
     def spacing(self) -> float:
         """Distance of neighbouring crop pixels in metres at a depth of one metre."""
-        return self.span / self.x.shape[1]
+        return float(self.span / self.x.shape[1])
 
 
 def undistort(points_px: Float32Array | Float64Array, intrinsics: Intrinsics) -> Float64Array:
@@ -47,18 +47,16 @@ def undistort(points_px: Float32Array | Float64Array, intrinsics: Intrinsics) ->
     points = np.asarray(points_px, dtype=np.float64)
     if intrinsics.dist:
         K, dist = intrinsics.matrix(), np.array(intrinsics.dist)
-        flat = cv2.undistortPointsIter(
-            points.reshape(-1, 1, 2), K, dist, None, None, _CRITERIA
-        ) if hasattr(cv2, "undistortPointsIter") else cv2.undistortPoints(
-            points.reshape(-1, 1, 2), K, dist, criteria=_CRITERIA
+        flat = (
+            cv2.undistortPointsIter(points.reshape(-1, 1, 2), K, dist, None, None, _CRITERIA)
+            if hasattr(cv2, "undistortPointsIter")
+            else cv2.undistortPoints(points.reshape(-1, 1, 2), K, dist, criteria=_CRITERIA)
         )
         return np.asarray(flat, dtype=np.float64).reshape(-1, 2)
     return (points - (intrinsics.cx, intrinsics.cy)) / (intrinsics.fx, intrinsics.fy)
 
 
-def crop_rays(
-    crop: Crop, intrinsics: Intrinsics, x: Float32Array, y: Float32Array
-) -> CropRays:
+def crop_rays(crop: Crop, intrinsics: Intrinsics, x: Float32Array, y: Float32Array) -> CropRays:
     """Fill ``x`` and ``y`` (h, w) float32 with the rays of ``crop``."""
     size, M = crop.size_px, crop.M_picture_crop
     if not intrinsics.dist:
@@ -84,7 +82,8 @@ def crop_rays(
         derivatives.append((slope @ rays[:, :, axis] @ value.T).astype(np.float32))
     ends = value[[0, -1]] @ np.stack([rays.mean(axis=0), rays.mean(axis=1)])
     widths = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1) * size / (size - 1)
-    return CropRays(x, y, *derivatives, span=float(widths.mean()))
+    x_column, x_row, y_column, y_row = derivatives
+    return CropRays(x, y, x_column, x_row, y_column, y_row, float(widths.mean()))
 
 
 @lru_cache(maxsize=8)

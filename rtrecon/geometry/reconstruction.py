@@ -14,7 +14,7 @@ from rtrecon.faces.align import Crop
 from rtrecon.geometry.surface import grid_triangles
 from rtrecon.types import BgrImage, Float32Array, Float64Array, Intrinsics
 
-__all__ = ["FaceGrid", "FaceReconstruction", "Mesh", "UInt8Array"]
+__all__ = ["FaceGrid", "FaceReconstruction", "Mesh", "Texture", "crop_bounds"]
 
 BoolArray = npt.NDArray[np.bool_]
 Int32Array = npt.NDArray[np.int32]
@@ -46,6 +46,14 @@ class FaceGrid:
                 self.points_camera[:, :, 2], self.valid, self.max_step_m
             )
         return self._triangles
+
+
+@dataclass(slots=True, eq=False)
+class Texture:
+    """``image_bgr`` (th, tw, 3) uint8; ``M_texture_crop`` (2, 3) maps crop to its pixels."""
+
+    image_bgr: BgrImage
+    M_texture_crop: Float64Array
 
 
 @dataclass(slots=True, eq=False)
@@ -100,7 +108,7 @@ class FaceReconstruction:
         z_ref_m: float,
         grid: FaceGrid,
         T_camera_face: Float64Array,
-        texture_bgr: BgrImage,
+        texture: Texture,
         expression: Float32Array | None = None,
     ) -> None:
         self.id = id
@@ -113,7 +121,7 @@ class FaceReconstruction:
         self.grid = grid
         self.T_camera_face = T_camera_face
         self.expression = expression
-        self._texture_bgr = texture_bgr
+        self._texture = texture
         self._indices: npt.NDArray[np.intp] | None = None
         self._depth_m: Float32Array | None = None
         self._points: Float32Array | None = None
@@ -156,17 +164,19 @@ class FaceReconstruction:
     def mesh(self) -> Mesh:
         """The face as a textured mesh; vertices are in the order of `points_camera`."""
         size = self.crop.size_px
+        texture, M = self._texture.image_bgr, self._texture.M_texture_crop
         indices = self._valid_indices()
         place = np.zeros(self.grid.valid.size, dtype=np.int32)
         place[indices] = np.arange(len(indices), dtype=np.int32)
         rows, columns = np.divmod(indices, size)
-        uv = np.stack([columns + 0.5, rows + 0.5], axis=1) / size
+        uv = np.stack([columns, rows], axis=1) @ M[:, :2].T + M[:, 2] + 0.5
+        uv /= (texture.shape[1], texture.shape[0])
         return Mesh(
             vertices=self.points_camera.copy(),
             triangles=place[self.grid.triangles],
             normals=self.normals.copy(),
             uv=uv.astype(np.float32),
-            texture=cv2.cvtColor(self._texture_bgr, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False),
+            texture=np.ascontiguousarray(texture[:, :, ::-1]),
             colors=self.colors.copy(),
         )
 
@@ -191,15 +201,13 @@ class FaceReconstruction:
                 f"{self.intrinsics.height}, not {width}x{height}: give that picture's shape"
             )
         depth = np.full((height, width), np.nan, dtype=np.float32)
-        size, M = self.crop.size_px, self.crop.M_picture_crop
-        ends = np.array([[-1, -1, 1], [size, -1, 1], [-1, size, 1], [size, size, 1]]) @ M.T
-        x0, y0 = np.maximum(np.floor(ends.min(axis=0)).astype(int), 0)
-        x1, y1 = np.minimum(np.ceil(ends.max(axis=0)).astype(int) + 1, (width, height))
+        M = self.crop.M_picture_crop
+        x0, y0, x1, y1 = crop_bounds(self.crop, width, height)
         if x0 >= x1 or y0 >= y1:
             return depth
         moved = M.copy()
         moved[:, 2] -= (x0, y0)
-        region = (int(x1 - x0), int(y1 - y0))
+        region = (x1 - x0, y1 - y0)
         weight = self.grid.valid.astype(np.float32)
         # Depth relative to the reference, so that the interpolation's weights, which have few
         # bits, act on centimetres and not on metres.
@@ -208,7 +216,7 @@ class FaceReconstruction:
         weight_warped = cv2.warpAffine(weight, moved, region, flags=cv2.INTER_LINEAR)
         covered = weight_warped > 0.5
         np.divide(offset_warped, weight_warped, out=offset_warped, where=covered)
-        offset_warped += np.float32(self.z_ref_m)
+        np.add(offset_warped, np.float32(self.z_ref_m), out=offset_warped)
         np.copyto(depth[y0:y1, x0:x1], offset_warped, where=covered)
         return depth
 
@@ -224,3 +232,14 @@ class FaceReconstruction:
     def _compact(self, organised: npt.NDArray[Any]) -> npt.NDArray[Any]:
         flat = organised.reshape(-1, organised.shape[-1])
         return flat.take(self._valid_indices(), axis=0)
+
+
+def crop_bounds(crop: Crop, width: int, height: int) -> tuple[int, int, int, int]:
+    """x0, y0, x1, y1 of the picture's pixels under the crop; empty if x0 >= x1 or y0 >= y1."""
+    size = crop.size_px
+    corners = np.array([[-1, -1, 1], [size, -1, 1], [-1, size, 1], [size, size, 1]])
+    ends = corners @ crop.M_picture_crop.T
+    low, high = np.floor(ends.min(axis=0)), np.ceil(ends.max(axis=0)) + 1
+    x0, y0 = np.clip(low, 0, (width, height)).astype(int).tolist()
+    x1, y1 = np.clip(high, 0, (width, height)).astype(int).tolist()
+    return x0, y0, x1, y1

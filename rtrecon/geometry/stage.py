@@ -17,7 +17,14 @@ from rtrecon.geometry.mask import clean_mask, ellipse_mask, mask_outside_picture
 from rtrecon.geometry.pool import BufferPool
 from rtrecon.geometry.pose import fit_pose, guess_pose
 from rtrecon.geometry.rays import CropRays, crop_rays
-from rtrecon.geometry.reconstruction import BoolArray, FaceGrid, FaceReconstruction, UInt8Array
+from rtrecon.geometry.reconstruction import (
+    BoolArray,
+    FaceGrid,
+    FaceReconstruction,
+    Texture,
+    UInt8Array,
+    crop_bounds,
+)
 from rtrecon.geometry.relief import ReliefMemory, ReliefReader
 from rtrecon.geometry.scale import MAX_DEPTH_M, MIN_DEPTH_M, ScaleMemory, reference_depth_m
 from rtrecon.geometry.surface import MAX_SLOPE, SurfaceScratch, surface_normals
@@ -30,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 _HEAD_DEPTH_M = 0.15  # without a mask: how far from the reference a head's surface may be
 _MIN_RATIO, _MAX_RATIO = 0.3, 3.0  # of any depth to the reference depth: beyond is no head
-_VIDEO_TEXTURE_PX, _STILL_TEXTURE_PX = 384, 1024
+_VIDEO_TEXTURE_PX, _STILL_TEXTURE_PX = 512, 1024
 
 
 @dataclass(slots=True, eq=False)
@@ -41,6 +48,7 @@ class _FaceMemory:
     t_ns: int
     scale: ScaleMemory = field(default_factory=ScaleMemory)
     relief: ReliefMemory = field(default_factory=ReliefMemory)
+    pose: Float64Array | None = None
     ratio: Float64Array = field(default_factory=lambda: np.ones(5))
 
 
@@ -49,7 +57,6 @@ class _Scratch:
 
     def __init__(self, size: int, ipd_m: float) -> None:
         self.x, self.y, self.z = (np.empty((size, size), dtype=np.float32) for _ in range(3))
-        self.flags = np.empty((size, size), dtype=np.uint8)
         self.fill = np.empty((size + 2, size + 2), dtype=np.uint8)
         self.surface = SurfaceScratch.create(size)
         self.reader = ReliefReader(size, ipd_m)
@@ -61,8 +68,8 @@ class GeometryStage:
     Args:
         ipd_mm: the person's interpupillary distance; sets the scale unless the model is metric.
         temporal: filter over time; off for unrelated pictures.
-        texture_px: largest width of a mesh's texture; None: 384 in video, 1024 in pictures. It
-            is sampled from the picture where that shows the face larger than the crop does.
+        texture_px: largest side of a mesh's texture, which has the picture's own resolution up to
+            it; None: 512 in video, 1024 in pictures.
     """
 
     def __init__(
@@ -137,7 +144,7 @@ class GeometryStage:
         np.multiply(relief, np.float32(-rays.span), out=ratio)
         np.add(ratio, np.float32(1.0), out=ratio)
         valid = self._pool.take((size, size), np.bool_)
-        _mask(ratio, logit, marks, scratch, valid)
+        _mask(ratio, logit, marks, valid)
         mask_outside_picture(valid, crop, width, height)
         marks.read_depth(ratio, valid, np.ones(5) if memory is None else memory.ratio)
         z_ref_m = self._reference_depth_m(known_z_ref_m, marks, memory, dt_s)
@@ -155,8 +162,8 @@ class GeometryStage:
             crop=crop,
             z_ref_m=z_ref_m,
             grid=self._grid(ratio, valid, rays, z_ref_m, crop, prediction, image_bgr, scratch),
-            T_camera_face=self._pose(marks, z_ref_m),
-            texture_bgr=self._texture(image_bgr, crop, prediction),
+            T_camera_face=self._pose(marks, z_ref_m, memory),
+            texture=self._texture(image_bgr, crop),
             expression=prediction.expression,
         )
 
@@ -217,42 +224,47 @@ class GeometryStage:
         cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=colors)
         return FaceGrid(points, colors, normals, valid, max_step_m)
 
-    def _pose(self, marks: Landmarks, z_ref_m: float) -> Float64Array:
+    def _pose(self, marks: Landmarks, z_ref_m: float, memory: _FaceMemory | None) -> Float64Array:
         """The mean face's rotation, its origin moved to the middle of the eyes as measured."""
         depths_m = np.where(marks.visible > 0.0, marks.ratio * z_ref_m, np.nan)
-        start = guess_pose(marks.rays, self._ipd_m)
+        start = None if memory is None else memory.pose
+        if start is None:
+            start = guess_pose(marks.rays, self._ipd_m)
         T = fit_pose(marks.rays, depths_m, self._ipd_m, start)
+        if memory is not None:
+            memory.pose = T.copy()
         T[:3, 3] = marks.points()[:2].mean(axis=0) * z_ref_m
         return T
 
-    def _texture(
-        self, image_bgr: BgrImage, crop: Crop, prediction: DepthPrediction
-    ) -> BgrImage:
-        """The crop's square at the picture's own resolution, within the limit."""
-        size = crop.size_px
-        target = min(round(crop.side_px), self._texture_px)
-        if target <= size and prediction.crop_bgr is not None:
-            return prediction.crop_bgr
-        target = max(target, size)
-        scale = size / target
+    def _texture(self, image_bgr: BgrImage, crop: Crop) -> Texture:
+        """The crop's part of the picture, copied: the frame's memory is soon used again."""
+        height, width = image_bgr.shape[:2]
+        x0, y0, x1, y1 = crop_bounds(crop, width, height)
+        if x0 >= x1 or y0 >= y1:  # wholly beside the picture
+            x0, y0, x1, y1 = 0, 0, 1, 1
+        part = image_bgr[y0:y1, x0:x1]
         M = crop.M_picture_crop.copy()
-        M[:, 2] += (0.5 * scale - 0.5) * (M[:, 0] + M[:, 1])
-        M[:, :2] *= scale
-        finer = Crop(M, target, crop.side_px)
-        if not self._temporal:
-            return finer.warp(image_bgr)
-        # Each frame pays for this: sampled at once, without shrinking a large picture first.
-        out: BgrImage = self._pool.take((target, target, 3), np.uint8)
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        cv2.warpAffine(image_bgr, M, (target, target), dst=out, flags=flags)
-        return out
+        M[:, 2] -= (x0, y0)
+        shrink = max(part.shape[:2]) / self._texture_px
+        if shrink <= 1.0:
+            copy: BgrImage = self._pool.take(part.shape, np.uint8)
+            np.copyto(copy, part)
+            return Texture(copy, M)
+        columns, rows = (max(1, round(n / shrink)) for n in (x1 - x0, y1 - y0))
+        # Averaging is right, but each frame of a video pays for it by the size of the face.
+        how = cv2.INTER_LINEAR if self._temporal else cv2.INTER_AREA
+        small = self._pool.take((rows, columns, 3), np.uint8)
+        cv2.resize(part, (columns, rows), dst=small, interpolation=how)
+        scale = np.array([[columns / (x1 - x0)], [rows / (y1 - y0)]])
+        M *= scale
+        M[:, 2:] += 0.5 * scale - 0.5
+        return Texture(small, M)
 
 
 def _mask(
     ratio: Float32Array,
     logit: Float32Array | None,
     marks: Landmarks,
-    scratch: _Scratch,
     out: BoolArray,
 ) -> None:
     """Head or not, by the network if it says so, else within an ellipse about the landmarks;

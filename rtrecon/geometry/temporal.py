@@ -81,9 +81,7 @@ class CropFilter:
         state.crop, state.t_ns = crop, t_ns
         return state.relief, state.logit
 
-    def _blend(
-        self, known: Float32Array, new: Float32Array, noise: float, floor: float
-    ) -> None:
+    def _blend(self, known: Float32Array, new: Float32Array, noise: float, floor: float) -> None:
         """``known += gain * (new - known)``, gain from ``floor`` to 1 by the local difference."""
         difference, gain = self._difference, self._gain
         np.subtract(new, known, out=difference)
@@ -97,9 +95,7 @@ class CropFilter:
         np.add(known, difference, out=known)
 
     @staticmethod
-    def _continues(
-        state: _State, logit: Float32Array | None, crop: Crop, t_ns: int
-    ) -> bool:
+    def _continues(state: _State, logit: Float32Array | None, crop: Crop, t_ns: int) -> bool:
         """Whether the crop holds the same part of the same face as the last one."""
         if (state.logit is None) != (logit is None) or state.crop.size_px != crop.size_px:
             return False
@@ -111,5 +107,7 @@ class CropFilter:
         half = (crop.size_px - 1) / 2.0
         center = np.array([half, half, 1.0])
         moved_px = float(np.linalg.norm((here - before) @ center))
-        turned = float(np.linalg.norm(here[:, 0] / crop.side_px - before[:, 0] / state.crop.side_px))
+        turned = float(
+            np.linalg.norm(here[:, 0] / crop.side_px - before[:, 0] / state.crop.side_px)
+        )
         return moved_px < 0.5 * crop.side_px and turned * crop.size_px < 0.35
