@@ -1,3 +1,62 @@
-"""rtrecon: one webcam in, a metric, textured 3D face out, every frame."""
+"""rtrecon: one webcam in, a metric, textured 3D face out, every frame.
+
+Everything public is here; it is imported when first used, so that ``import rtrecon`` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from rtrecon.capture.sources import Source, open_source
+    from rtrecon.errors import RtreconError
+    from rtrecon.faces.mtcnn import detect_faces
+    from rtrecon.geometry.reconstruction import FaceReconstruction, Mesh
+    from rtrecon.pipeline import LivePipeline, Reconstructor
+    from rtrecon.types import Face, Frame, Intrinsics, TrackedFace
+
+__all__ = [
+    "Face",
+    "FaceReconstruction",
+    "Frame",
+    "Intrinsics",
+    "LivePipeline",
+    "Mesh",
+    "Reconstructor",
+    "RtreconError",
+    "Source",
+    "TrackedFace",
+    "__version__",
+    "detect_faces",
+    "open_source",
+]
+
+_HOME = {
+    "Face": "rtrecon.types",
+    "FaceReconstruction": "rtrecon.geometry.reconstruction",
+    "Frame": "rtrecon.types",
+    "Intrinsics": "rtrecon.types",
+    "LivePipeline": "rtrecon.pipeline",
+    "Mesh": "rtrecon.geometry.reconstruction",
+    "Reconstructor": "rtrecon.pipeline",
+    "RtreconError": "rtrecon.errors",
+    "Source": "rtrecon.capture.sources",
+    "TrackedFace": "rtrecon.types",
+    "detect_faces": "rtrecon.faces.mtcnn",
+    "open_source": "rtrecon.capture.sources",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'rtrecon' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

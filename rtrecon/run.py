@@ -57,12 +57,14 @@ def run(config: RunConfig) -> int:
                 size=parse_size(config.size),
                 rate_hz=config.rate,
                 loop=config.loop,
-                stall_timeout_s=config.stall_timeout,
             )
         )
         every_frame = config.every_frame and not source.is_live
         capture = CaptureThread(
-            source, policy="every" if every_frame else "newest", pace=not config.every_frame
+            source,
+            policy="every" if every_frame else "newest",
+            pace=not config.every_frame,
+            stall_timeout_s=config.stall_timeout,
         )
         stats = RunStats()
         pipeline = LivePipeline(

@@ -1,0 +1,76 @@
+"""Which cameras this machine has."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+
+__all__ = ["CameraInfo", "list_cameras"]
+
+_PROBED = 4  # indices tried where the system does not list cameras by itself
+
+
+@dataclass(frozen=True, slots=True)
+class CameraInfo:
+    """A camera: OpenCV's index, the device's path and name, modes if they were asked for."""
+
+    index: int
+    path: str
+    name: str
+    modes: tuple[str, ...] = field(default=())
+
+
+def list_cameras(*, probe_modes: bool = False) -> list[CameraInfo]:
+    """The cameras, by index. With ``probe_modes`` each is opened for its present mode."""
+    found = _list_v4l2() if sys.platform.startswith("linux") else _list_by_opening()
+    if not probe_modes:
+        return found
+    return [
+        CameraInfo(c.index, c.path, c.name, modes) for c in found for modes in [_modes(c.index)]
+    ]
+
+
+def _list_v4l2() -> list[CameraInfo]:
+    cameras = []
+    root = Path("/sys/class/video4linux")
+    if not root.is_dir():
+        return []
+    for entry in sorted(root.iterdir(), key=lambda p: int(re.sub(r"\D", "", p.name) or 0)):
+        match = re.fullmatch(r"video(\d+)", entry.name)
+        if match is None or not Path("/dev", entry.name).exists():
+            continue
+        try:
+            # A webcam has several nodes; the first one gives pictures, the others metadata.
+            if (entry / "index").read_text(encoding="ascii").strip() != "0":
+                continue
+            name = (entry / "name").read_text(encoding="utf-8").strip()
+        except OSError:
+            name = entry.name
+        cameras.append(CameraInfo(int(match[1]), f"/dev/{entry.name}", name))
+    return cameras
+
+
+def _list_by_opening() -> list[CameraInfo]:
+    cameras = []
+    for index in range(_PROBED):
+        capture = cv2.VideoCapture(index)
+        if capture.isOpened():
+            cameras.append(CameraInfo(index, str(index), f"camera {index}"))
+        capture.release()
+    return cameras
+
+
+def _modes(index: int) -> tuple[str, ...]:
+    capture = cv2.VideoCapture(index)
+    try:
+        if not capture.isOpened():
+            return ()
+        width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+        height = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        return (f"{width}x{height} at {capture.get(cv2.CAP_PROP_FPS):g} Hz",)
+    finally:
+        capture.release()

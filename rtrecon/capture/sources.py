@@ -1,0 +1,422 @@
+"""Where pictures come from: cameras, files, streams, folders, the bundled clip."""
+
+from __future__ import annotations
+
+import abc
+import logging
+import re
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import cv2
+import numpy as np
+
+from rtrecon.capture.cameras import list_cameras
+from rtrecon.capture.pixels import to_bgr
+from rtrecon.errors import SourceError, SourceLostError
+from rtrecon.types import BgrImage, Frame, Intrinsics
+
+__all__ = [
+    "CameraSource",
+    "FileSource",
+    "FolderSource",
+    "Source",
+    "StreamSource",
+    "open_source",
+]
+
+logger = logging.getLogger(__name__)
+
+DEMO_CLIP = Path(__file__).resolve().parent.parent / "data" / "demo.mp4"
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+_OPEN_TIMEOUT_MS = 8000
+_MAX_BAD_IN_A_ROW = 100  # undecodable frames after which a file counts as broken
+
+
+class Source(abc.ABC):
+    """A sequence of pictures. Open on construction; a context manager and an iterator.
+
+    ``grab`` takes the next picture without decoding it and returns False at the end;
+    ``retrieve`` decodes what was grabbed. ``close`` may be called at any time, from any
+    thread, more than once.
+
+    Attributes: ``name``; ``is_live`` (the world does not wait: camera or stream); ``width``,
+    ``height``, ``rate_hz`` (None: unknown); ``frame_count`` (None: unknown); ``corrupt``, how
+    many pictures could not be decoded.
+    """
+
+    name = ""
+    is_live = False
+    width = 0
+    height = 0
+    rate_hz: float | None = None
+    frame_count: int | None = None
+    intrinsics: Intrinsics | None = None
+
+    def __init__(self) -> None:
+        self.corrupt = 0
+        self._index = 0
+
+    @abc.abstractmethod
+    def grab(self) -> bool:
+        """Take the next picture; False when there are no more."""
+
+    @abc.abstractmethod
+    def retrieve(self, out: BgrImage | None = None) -> BgrImage | None:
+        """Decode what was grabbed, into ``out`` where it fits; None if it cannot be decoded."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Let go of the device or file."""
+
+    def again(self) -> Source:
+        """A new source of the same camera or stream, to go on with after a failure.
+
+        Raises:
+            SourceError: it cannot be opened now, or this kind cannot be opened twice.
+        """
+        raise SourceError(f"{self.name} cannot be opened again")
+
+    def read(self) -> Frame | None:
+        """The next picture that can be decoded; None at the end."""
+        bad = 0
+        while self.grab():
+            t_capture_ns = time.monotonic_ns()
+            image = self.retrieve()
+            if image is not None:
+                frame = Frame(image, self._index, t_capture_ns, self.intrinsics)
+                self._index += 1
+                return frame
+            self.note_corrupt()
+            bad += 1
+            if bad >= _MAX_BAD_IN_A_ROW:
+                raise SourceLostError(f"{self.name}: {bad} pictures in a row cannot be decoded")
+        return None
+
+    def note_corrupt(self) -> None:
+        """Count a picture that could not be decoded; said once."""
+        self.corrupt += 1
+        if self.corrupt == 1:
+            logger.warning("%s: a picture cannot be decoded; going on without it", self.name)
+
+    def __iter__(self) -> Iterator[Frame]:
+        while (frame := self.read()) is not None:
+            yield frame
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _CaptureSource(Source):
+    """What everything read through ``cv2.VideoCapture`` has in common."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        # Held while the decoder works: letting go of it under its hands crashes OpenCV.
+        self._busy = threading.Lock()
+        self._capture: Any = self._make_capture()
+        self.width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+        self.height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        rate = float(self._capture.get(cv2.CAP_PROP_FPS))
+        self.rate_hz = rate if 0.5 <= rate <= 1000 else None
+
+    @abc.abstractmethod
+    def _make_capture(self) -> Any:
+        """An opened ``cv2.VideoCapture``, or raise SourceError."""
+
+    def grab(self) -> bool:
+        with self._busy:
+            return self._capture is not None and bool(self._capture.grab())
+
+    def retrieve(self, out: BgrImage | None = None) -> BgrImage | None:
+        with self._busy:
+            if self._capture is None:
+                return None
+            try:
+                ok, image = (
+                    self._capture.retrieve(out) if out is not None else self._capture.retrieve()
+                )
+            except cv2.error:
+                return None
+        return to_bgr(image) if ok else None
+
+    def close(self) -> None:
+        # A read that hangs in the driver keeps the device; whoever waits for it closes it then.
+        if self._busy.acquire(timeout=0.2):
+            try:
+                if self._capture is not None:
+                    self._capture.release()
+                self._capture = None
+            finally:
+                self._busy.release()
+
+
+class CameraSource(_CaptureSource):
+    """A webcam by OpenCV's index. Asks for MJPG, the size and the rate; says what it got."""
+
+    is_live = True
+
+    def __init__(
+        self, index: int, size: tuple[int, int] | None = None, rate_hz: float | None = None
+    ) -> None:
+        self._camera_index, self._size, self._asked_rate_hz = index, size, rate_hz
+        self._said_mode = False
+        super().__init__(f"camera {index}")
+
+    def _make_capture(self) -> Any:
+        for backend in _camera_backends():
+            capture = cv2.VideoCapture(self._camera_index, backend)
+            if capture.isOpened():
+                self._set_mode(capture)
+                return capture
+            capture.release()
+        known = list_cameras()
+        names = ", ".join(f"{c.index} ({c.name})" for c in known) or "none"
+        raise SourceError(
+            f"camera {self._camera_index} cannot be opened; cameras found: {names}. Is it plugged "
+            "in, free (no other program), and may you use it (Linux: group video)? "
+            "`rtrecon run demo` needs no camera"
+        )
+
+    def again(self) -> Source:
+        opened = CameraSource(self._camera_index, self._size, self._asked_rate_hz)
+        opened.intrinsics = self.intrinsics
+        return opened
+
+    def _set_mode(self, capture: Any) -> None:
+        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+        if self._size is not None:
+            capture.set(cv2.CAP_PROP_FRAME_WIDTH, self._size[0])
+            capture.set(cv2.CAP_PROP_FRAME_HEIGHT, self._size[1])
+        if self._asked_rate_hz is not None:
+            capture.set(cv2.CAP_PROP_FPS, self._asked_rate_hz)
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        if self._said_mode:
+            return
+        self._said_mode = True
+        got = (
+            int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
+            int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
+        )
+        rate_hz = float(capture.get(cv2.CAP_PROP_FPS))
+        logger.info("%s: %dx%d at %g Hz", self.name, *got, rate_hz)
+        if self._size is not None and got != self._size:
+            logger.warning("%s: asked for %dx%d, got %dx%d", self.name, *self._size, *got)
+        if self._asked_rate_hz is not None and abs(rate_hz - self._asked_rate_hz) > 0.5:
+            logger.warning(
+                "%s: asked for %g Hz, got %g Hz", self.name, self._asked_rate_hz, rate_hz
+            )
+
+
+class FileSource(_CaptureSource):
+    """A video file, from start to end, or over and over with ``loop``."""
+
+    def __init__(self, path: Path, *, loop: bool = False, name: str | None = None) -> None:
+        self._path, self._loop = path, loop
+        self._read_any = False
+        super().__init__(name or str(path))
+        count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self.frame_count = count if count > 0 and not loop else None
+
+    def _make_capture(self) -> Any:
+        if not self._path.is_file():
+            raise SourceError(f"there is no file {self._path}")
+        if self._path.stat().st_size == 0:
+            raise SourceError(f"{self._path} is empty")
+        capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
+        if not capture.isOpened() or capture.get(cv2.CAP_PROP_FRAME_WIDTH) <= 0:
+            capture.release()
+            raise SourceError(
+                f"{self._path} is not a video that can be read: is it complete, and does it play "
+                "elsewhere? Try another format, such as H.264 in MP4"
+            )
+        return capture
+
+    def grab(self) -> bool:
+        if super().grab():
+            self._read_any = True
+            return True
+        if not (self._loop and self._read_any):
+            return False
+        self._read_any = False
+        with self._busy:
+            if self._capture is None:
+                return False
+            self._capture.release()
+            self._capture = self._make_capture()
+        return self.grab()
+
+
+class StreamSource(_CaptureSource):
+    """``rtsp://`` or ``http://``, through FFmpeg with a time limit."""
+
+    is_live = True
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        parts = urlsplit(url)
+        host = parts.hostname or "?"
+        shown = f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{parts.path}"
+        super().__init__(shown)  # without user and password
+
+    def _make_capture(self) -> Any:
+        capture = cv2.VideoCapture(
+            self._url,
+            cv2.CAP_FFMPEG,
+            [
+                cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
+                _OPEN_TIMEOUT_MS,
+                cv2.CAP_PROP_READ_TIMEOUT_MSEC,
+                _OPEN_TIMEOUT_MS,
+            ],
+        )
+        if not capture.isOpened():
+            capture.release()
+            raise SourceError(
+                f"the stream {self.name} cannot be opened: is the address right, the server up, "
+                "and does it play in VLC?"
+            )
+        return capture
+
+    def again(self) -> Source:
+        opened = StreamSource(self._url)
+        opened.intrinsics = self.intrinsics
+        return opened
+
+
+class FolderSource(Source):
+    """The pictures of a folder, or one picture, in natural order of their names."""
+
+    def __init__(self, path: Path, *, loop: bool = False) -> None:
+        super().__init__()
+        self.name = str(path)
+        self._loop = loop
+        if path.is_dir():
+            self._paths = sorted(
+                (p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES), key=_natural
+            )
+            if not self._paths:
+                raise SourceError(f"the folder {path} holds no pictures (jpg, png, webp, bmp, tif)")
+        else:
+            self._paths = [path]
+        self.frame_count = None if loop else len(self._paths)
+        self._next = 0
+        self._current: Path | None = None
+        first = next((i for p in self._paths if (i := _read_picture(p)) is not None), None)
+        if first is None:
+            raise SourceError(f"no picture of {path} can be read: are the files complete?")
+        self.height, self.width = first.shape[:2]
+
+    def grab(self) -> bool:
+        if self._next >= len(self._paths):
+            if not self._loop:
+                return False
+            self._next = 0
+        self._current = self._paths[self._next]
+        self._next += 1
+        return True
+
+    def retrieve(self, out: BgrImage | None = None) -> BgrImage | None:  # noqa: ARG002
+        if self._current is None:
+            return None
+        image = _read_picture(self._current)
+        if image is None:
+            logger.warning("%s is not a picture that can be read; left out", self._current)
+        return image
+
+    def close(self) -> None:
+        self._next = len(self._paths)
+        self._loop = False
+
+
+def open_source(
+    source: int | str | Path,
+    *,
+    size: tuple[int, int] | None = None,
+    rate_hz: float | None = None,
+    intrinsics: Intrinsics | None = None,
+    loop: bool = False,
+) -> Source:
+    """Open a camera (index, path or name), video file, stream, folder of pictures, or ``demo``.
+
+    ``size`` and ``rate_hz`` are asked of a camera; ``intrinsics`` are put into every frame.
+
+    Raises:
+        SourceError: it does not exist or cannot be read; says what there is.
+    """
+    opened = _open(source, size, rate_hz, loop)
+    opened.intrinsics = intrinsics
+    return opened
+
+
+def _open(
+    source: int | str | Path, size: tuple[int, int] | None, rate_hz: float | None, loop: bool
+) -> Source:
+    if isinstance(source, int):
+        return CameraSource(source, size, rate_hz)
+    text = str(source)
+    if text == "demo":
+        return FileSource(DEMO_CLIP, loop=loop, name="demo")
+    if text.isdigit():
+        return CameraSource(int(text), size, rate_hz)
+    if re.match(r"(rtsps?|https?|rtmp|udp|tcp)://", text):
+        return StreamSource(text)
+    device = re.fullmatch(r"/dev/video(\d+)", text)
+    if device is not None:
+        return CameraSource(int(device[1]), size, rate_hz)
+    path = Path(source)
+    if path.is_dir():
+        return FolderSource(path, loop=loop)
+    if path.is_file():
+        if path.suffix.lower() in PICTURE_SUFFIXES:
+            return FolderSource(path, loop=loop)
+        return FileSource(path, loop=loop)
+    cameras = list_cameras()
+    for camera in cameras:
+        if text.lower() in camera.name.lower():
+            return CameraSource(camera.index, size, rate_hz)
+    names = ", ".join(f"{c.index} ({c.name})" for c in cameras) or "none"
+    raise SourceError(
+        f"there is no file, folder or camera {text!r} (cameras: {names}); give an index, a path, "
+        "an rtsp:// or http:// address, or `demo`"
+    )
+
+
+def _camera_backends() -> list[int]:
+    if sys.platform.startswith("linux"):
+        return [cv2.CAP_V4L2]
+    if sys.platform == "darwin":
+        return [cv2.CAP_AVFOUNDATION]
+    if sys.platform == "win32":
+        return [cv2.CAP_MSMF, cv2.CAP_DSHOW]
+    return [cv2.CAP_ANY]
+
+
+def _read_picture(path: Path) -> BgrImage | None:
+    try:
+        data = np.fromfile(path, dtype=np.uint8)
+    except OSError:
+        return None
+    if data.size == 0:
+        return None
+    try:
+        # Colour reading applies EXIF orientation; 16-bit and alpha are reduced by OpenCV.
+        return to_bgr(cv2.imdecode(data, cv2.IMREAD_COLOR))
+    except cv2.error:
+        return None
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    return [
+        (int(word), "") if word.isdigit() else (-1, word.lower())
+        for word in re.split(r"(\d+)", path.name)
+    ]

@@ -1,0 +1,280 @@
+"""The thread that takes pictures: newest wins, drops are counted, lost cameras come back."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from rtrecon.capture.sources import Source
+from rtrecon.errors import RtreconError, SourceError, SourceLostError
+from rtrecon.stats import Samples
+from rtrecon.types import BgrImage, Frame
+
+__all__ = ["CaptureStats", "CaptureThread"]
+
+logger = logging.getLogger(__name__)
+
+_WATCH_S = 0.05
+_FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.5, 8.0
+_IDLE_REFERENCES = 2  # of a slot that nobody holds: the list of slots, and getrefcount's own
+
+
+@dataclass(slots=True)
+class CaptureStats:
+    """Counts since the start; ``state`` is running, reconnecting, ended or failed."""
+
+    frames_captured: int = 0
+    frames_dropped: int = 0
+    frames_corrupt: int = 0
+    reconnects: int = 0
+    state: Literal["running", "reconnecting", "ended", "failed"] = "running"
+    capture_ms: Samples = field(default_factory=Samples)
+
+
+class CaptureThread:
+    """Reads a source on a thread of its own, into preallocated slots.
+
+    Args:
+        source: an open source; this thread reads it alone from `start` on.
+        policy: ``newest``: the reader never waits, an unread picture is replaced and counted
+            as dropped. ``every``: nothing is dropped, the reader waits for the consumer.
+        pace: a source that is not live plays at its own rate instead of as fast as it can.
+        slots: pictures kept in memory. A slot that the consumer still holds, by the picture
+            or any view of it, is never written.
+        stall_timeout_s: a live source that gives nothing new for so long is opened again.
+        give_up_s: how long to try that; None: for ever. Streams, which end, give up by
+            default after 30 s, cameras, which are plugged in again, never.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        policy: Literal["newest", "every"] = "newest",
+        pace: bool = True,
+        slots: int = 6,
+        stall_timeout_s: float = 3.0,
+        give_up_s: float | None = None,
+    ) -> None:
+        self._source = source
+        self._every = policy == "every" and not source.is_live
+        self._pace = pace and not source.is_live and source.rate_hz is not None
+        self._stall_ns = int(stall_timeout_s * 1e9)
+        self._give_up_s = give_up_s
+        self._slots: list[BgrImage] = [
+            np.empty((max(source.height, 1), max(source.width, 1), 3), dtype=np.uint8)
+            for _ in range(slots)
+        ]
+        self._changed = threading.Condition()
+        self._pending: deque[Frame] = deque()
+        self._most_pending = max(1, slots - 3) if self._every else 1
+        self._stop = threading.Event()
+        self._error: RtreconError | None = None
+        self._generation = 0
+        self._failure = ""
+        self._index = 0
+        self._t_picture_ns = time.monotonic_ns()
+        self._t_changed_ns = self._t_picture_ns
+        self._fingerprint = b""
+        self._accepts_repeats = False
+        self._reader: threading.Thread | None = None
+        self._watcher: threading.Thread | None = None
+        self.stats = CaptureStats()
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._t_picture_ns = self._t_changed_ns = time.monotonic_ns()
+        self._start_reader(self._source)
+        if self._source.is_live:
+            self._watcher = threading.Thread(
+                target=self._watch, name="rtrecon-capture-watch", daemon=True
+            )
+            self._watcher.start()
+
+    def read(self, timeout_s: float) -> Frame | None:
+        """The newest unread frame (``every``: the next); None within ``timeout_s`` or at the end.
+
+        Raises:
+            RtreconError: what ended the source, once; `ended` is true from then on.
+        """
+        with self._changed:
+            if not self._pending and not self.ended:
+                self._changed.wait(timeout_s)
+            if self._pending:
+                frame = self._pending.popleft()
+                self._changed.notify_all()
+                return frame
+            error, self._error = self._error, None
+        if error is not None:
+            raise error
+        return None
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to come; unread frames may still be there."""
+        return self.stats.state in ("ended", "failed") and not self._pending
+
+    def close(self) -> None:
+        """End the thread; returns within a second even if the device hangs."""
+        self._stop.set()
+        with self._changed:
+            self._changed.notify_all()
+        for thread in (self._watcher, self._reader):
+            if thread is not None and thread is not threading.current_thread():
+                thread.join(timeout=0.4)
+
+    def _start_reader(self, source: Source) -> None:
+        self._generation += 1
+        self._failure = ""
+        self._source = source
+        self._reader = threading.Thread(
+            target=self._read_all,
+            args=(source, self._generation),
+            name="rtrecon-capture",
+            daemon=True,
+        )
+        self._reader.start()
+
+    def _read_all(self, source: Source, generation: int) -> None:
+        """Read until the end, a failure, or until another reader has taken over."""
+        try:
+            start_ns, played = time.monotonic_ns(), 0
+            while not self._stop.is_set() and generation == self._generation:
+                if self._pace and source.rate_hz is not None:
+                    due_ns = start_ns + int(played / source.rate_hz * 1e9)
+                    if self._stop.wait(max(0, due_ns - time.monotonic_ns()) * 1e-9):
+                        return
+                played += 1
+                if not source.grab():
+                    if source.is_live:
+                        self._failure = "it gives no pictures"
+                    else:
+                        self._finish("ended")
+                    return
+                t_capture_ns = time.monotonic_ns()
+                image = self._retrieve(source)
+                if generation != self._generation:
+                    return
+                self.stats.capture_ms.add((time.monotonic_ns() - t_capture_ns) * 1e-6)
+                if image is None:
+                    source.note_corrupt()
+                    self.stats.frames_corrupt += 1
+                    continue
+                self._deliver(source, image, t_capture_ns)
+        except RtreconError as error:
+            self._error = error
+            self._finish("failed")
+        except Exception as error:  # reaches the caller of read(), whatever it is
+            logger.debug("the reader failed", exc_info=True)
+            self._error = SourceLostError(f"{source.name} failed: {error!r}")
+            self._finish("failed")
+        finally:
+            source.close()
+
+    def _retrieve(self, source: Source) -> BgrImage | None:
+        slot = self._free_slot(source)
+        image = source.retrieve(slot)
+        if image is not None and image is not slot and image.shape != self._slots[0].shape:
+            # The source changed its size: slots of the new size from now on.
+            self._slots = [np.empty_like(image) for _ in self._slots]
+        return image
+
+    def _free_slot(self, source: Source) -> BgrImage:
+        for k in range(len(self._slots)):
+            if sys.getrefcount(self._slots[k]) <= _IDLE_REFERENCES:
+                return self._slots[k]
+        # All are held by a consumer that keeps its frames: it gets pictures of its own.
+        return np.empty((max(source.height, 1), max(source.width, 1), 3), dtype=np.uint8)
+
+    def _deliver(self, source: Source, image: BgrImage, t_capture_ns: int) -> None:
+        if source.is_live:
+            self._note_change(image, t_capture_ns)
+        frame = Frame(image, self._index, t_capture_ns, source.intrinsics)
+        self._index += 1
+        with self._changed:
+            if self._every:
+                while len(self._pending) >= self._most_pending and not self._stop.is_set():
+                    self._changed.wait(0.1)
+            elif self._pending:
+                self._pending.clear()
+                self.stats.frames_dropped += 1
+            self._pending.append(frame)
+            self.stats.frames_captured += 1
+            if self.stats.state == "reconnecting":
+                logger.info("%s is back", source.name)
+            self.stats.state = "running"
+            self._t_picture_ns = t_capture_ns
+            self._changed.notify_all()
+
+    def _note_change(self, image: BgrImage, t_ns: int) -> None:
+        fingerprint = image[::16, ::16].tobytes()
+        if fingerprint != self._fingerprint:
+            self._fingerprint = fingerprint
+            self._t_changed_ns = t_ns
+            self._accepts_repeats = False
+
+    def _watch(self) -> None:
+        """Notice a live source that failed, stalled or repeats itself, and open it again."""
+        try:
+            while not self._stop.wait(_WATCH_S):
+                if self.stats.state == "failed":
+                    return
+                now_ns = time.monotonic_ns()
+                reason = self._failure
+                if not reason and now_ns - self._t_picture_ns > self._stall_ns:
+                    reason = f"no picture for {self._stall_ns / 1e9:g} s"
+                if (
+                    not reason
+                    and not self._accepts_repeats
+                    and now_ns - self._t_changed_ns > 2 * self._stall_ns
+                ):
+                    reason = "it repeats one picture"
+                    self._accepts_repeats = True  # a still scene without noise: not twice
+                if reason:
+                    self._reconnect(reason)
+        except RtreconError as error:
+            self._error = error
+            self._finish("failed")
+
+    def _reconnect(self, reason: str) -> None:
+        source = self._source
+        logger.warning("%s: %s; opening it again", source.name, reason)
+        self.stats.state = "reconnecting"
+        self._generation += 1  # whatever the old reader still gets is not wanted
+        if self._reader is not None:
+            self._reader.join(timeout=0.3)
+        start_s, backoff_s = time.monotonic(), _FIRST_BACKOFF_S
+        give_up_s = self._give_up_s
+        if give_up_s is None and not source.name.startswith("camera"):
+            give_up_s = 30.0
+        while not self._stop.is_set():
+            try:
+                opened = source.again()
+            except SourceError as error:
+                waited_s = time.monotonic() - start_s
+                if give_up_s is not None and waited_s + backoff_s > give_up_s:
+                    raise SourceLostError(
+                        f"{source.name} was lost ({reason}) and did not come back in "
+                        f"{waited_s:.0f} s: {error}"
+                    ) from error
+                self._stop.wait(backoff_s)
+                backoff_s = min(2 * backoff_s, _LAST_BACKOFF_S)
+                continue
+            self.stats.reconnects += 1
+            self._t_picture_ns = self._t_changed_ns = time.monotonic_ns()
+            self._start_reader(opened)
+            # A device that opens but stays silent must not be opened in a tight loop.
+            self._stop.wait(min(backoff_s, self._stall_ns * 1e-9))
+            return
+
+    def _finish(self, state: Literal["ended", "failed"]) -> None:
+        with self._changed:
+            self.stats.state = state
+            self._changed.notify_all()
