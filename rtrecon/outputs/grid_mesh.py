@@ -1,0 +1,187 @@
+"""From a face's grid of points to a clean mesh: small holes closed, the border trimmed."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from rtrecon.geometry.surface import MAX_SLOPE, grid_triangles
+from rtrecon.outputs.surface_mesh import Int32Array, SurfaceMesh, Uint8Array, vertex_normals
+from rtrecon.types import Float32Array, Float64Array
+
+__all__ = ["GridLike", "clean_grid_mesh", "close_holes", "piece_labels", "trim_border"]
+
+BoolArray = npt.NDArray[np.bool_]
+
+MAX_HOLE_SHARE = 0.004
+"""Holes larger than this share of the face's pixels stay open (an eye is about 0.01)."""
+
+MAX_BORDER_SLOPE = 3.5
+"""Depth step over pixel spacing (74 degrees from facing the camera) beyond which the border is
+cut back: there the surface turns away, and neighbouring pixels are far apart on it."""
+
+_TRIM_SHARE = 0.015  # radius of what is too thin to keep, as a share of the grid's side
+_FILL_STEPS = 200
+
+
+class GridLike(Protocol):
+    """An organised grid of the crop, as `rtrecon.geometry` gives it."""
+
+    @property
+    def points_camera(self) -> Float32Array:
+        """(h, w, 3) metres."""
+
+    @property
+    def colors(self) -> Uint8Array:
+        """(h, w, 3) RGB."""
+
+    @property
+    def valid(self) -> BoolArray:
+        """(h, w) on the face."""
+
+
+def clean_grid_mesh(
+    grid: GridLike, texture: Uint8Array | None = None, M_uv_crop: Float64Array | None = None
+) -> SurfaceMesh:
+    """The grid as one connected surface in the camera frame.
+
+    Depth in small holes is the smooth continuation of their rims (Laplace's equation); a
+    fringe thinner than a few pixels goes; no triangle bridges a depth jump; of several
+    pieces the largest stays.
+
+    Args:
+        grid: of one face.
+        texture: (th, tw, 3) uint8 RGB; None: the grid's colours.
+        M_uv_crop: (2, 3) from crop pixels to coordinates in ``texture``; None: it is the crop.
+    """
+    spacing = _spacing(grid.points_camera, grid.valid)
+    valid = trim_border(_cut_grazing(grid, MAX_BORDER_SLOPE * spacing))
+    closed = close_holes(valid)
+    points = np.array(grid.points_camera, dtype=np.float32)
+    points[~closed] = 0.0
+    holes = closed & ~grid.valid
+    if holes.any():
+        _fill(points, closed, holes)
+    z = np.where(closed, points[..., 2], np.float32(0.0))
+    triangles = grid_triangles(z, closed, MAX_SLOPE * spacing)
+    height, width = closed.shape
+    flat = points.reshape(-1, 3)
+    rows, columns = np.divmod(np.arange(height * width), width)
+    if M_uv_crop is None:
+        M_uv_crop = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]]) / [[width], [height]]
+    uv = np.stack([columns, rows], axis=1) @ M_uv_crop[:, :2].T + M_uv_crop[:, 2]
+    uv = np.clip(uv, 0.0, 1.0).astype(np.float32)
+    colors = np.ascontiguousarray(grid.colors)
+    mesh = SurfaceMesh(
+        flat,
+        triangles,
+        vertex_normals(flat, triangles),
+        colors.reshape(-1, 3),
+        uv,
+        colors if texture is None else texture,
+    )
+    return mesh.select(_largest_piece(triangles, len(flat)))
+
+
+def trim_border(valid: BoolArray) -> BoolArray:
+    """The largest piece of ``valid`` (h, w), without spikes and threads on its border."""
+    radius = max(1, round(_TRIM_SHARE * max(valid.shape)))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    solid = close_holes(valid, max_share=1.0).astype(np.uint8)
+    # Outside the crop counts as face: a head cut by the crop's edge keeps that edge.
+    padded = cv2.copyMakeBorder(solid, radius, radius, radius, radius, cv2.BORDER_REPLICATE)
+    opened = cv2.morphologyEx(padded, cv2.MORPH_OPEN, kernel)[radius:-radius, radius:-radius]
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=4)
+    if len(stats) < 2:
+        return valid
+    largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+    return valid & (labels == largest)
+
+
+def close_holes(valid: BoolArray, max_share: float = MAX_HOLE_SHARE) -> BoolArray:
+    """``valid`` (h, w) with its enclosed holes of up to ``max_share`` of its pixels filled."""
+    outside = np.pad(~valid, 1, constant_values=True).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(outside, connectivity=4)
+    limit = max_share * np.count_nonzero(valid)
+    small = np.zeros(count, dtype=np.bool_)
+    small[1:] = stats[1:, cv2.CC_STAT_AREA] <= limit
+    small[labels[0, 0]] = False
+    return valid | small[labels][1:-1, 1:-1]
+
+
+def _cut_grazing(grid: GridLike, max_step: float) -> BoolArray:
+    """``grid.valid`` without the steep pixels that hang together with its outside."""
+    z, valid = grid.points_camera[:, :, 2], grid.valid
+    steep = np.zeros_like(valid)
+    for near, far in ((np.s_[:-1, :], np.s_[1:, :]), (np.s_[:, :-1], np.s_[:, 1:])):
+        jump = (np.abs(z[near] - z[far]) > max_step) & valid[near] & valid[far]
+        # Of the two the farther one turns away, or belongs to what is behind.
+        steep[near] |= jump & (z[near] > z[far])
+        steep[far] |= jump & (z[near] <= z[far])
+    outside = np.pad(~valid | steep, 1, constant_values=True).astype(np.uint8)
+    labels = cv2.connectedComponents(outside, connectivity=4)[1]
+    off = np.pad(~valid, 1, constant_values=True)
+    small = cv2.connectedComponents(off.astype(np.uint8), connectivity=4)[1]
+    reached = np.isin(labels, np.unique(labels[small == small[0, 0]]))
+    return valid & ~(reached & outside.astype(np.bool_))[1:-1, 1:-1]
+
+
+def _fill(points: Float32Array, closed: BoolArray, holes: BoolArray) -> None:
+    """Solve Laplace's equation for the points of ``holes``, in place."""
+    known = (closed & ~holes).astype(np.float32)
+    values = points * known[..., None]
+    weight = cv2.GaussianBlur(known, (0, 0), 3.0)
+    guess = cv2.GaussianBlur(values, (0, 0), 3.0) / np.maximum(weight, 1e-6)[..., None]
+    values = np.where(holes[..., None], guess, values)
+    around = closed.astype(np.float32)
+    kernel = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], dtype=np.float32)
+    count = np.maximum(cv2.filter2D(around, -1, kernel, borderType=cv2.BORDER_CONSTANT), 1.0)
+    rows, columns = np.nonzero(holes)
+    y0, y1, x0, x1 = rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
+    box = np.s_[max(y0 - 1, 0) : y1 + 1, max(x0 - 1, 0) : x1 + 1]
+    part, part_holes = values[box].copy(), holes[box][..., None]
+    part_around, part_count = around[box][..., None], count[box][..., None]
+    for _ in range(_FILL_STEPS):
+        mean = cv2.filter2D(part * part_around, -1, kernel, borderType=cv2.BORDER_CONSTANT)
+        part = np.where(part_holes, mean / part_count, part)
+    points[box] = np.where(part_holes, part, points[box])
+
+
+def _spacing(points: Float32Array, valid: BoolArray) -> float:
+    """Median distance in metres, across the view, between neighbouring pixels."""
+    both = valid[:, 1:] & valid[:, :-1]
+    steps = points[:, 1:, :2][both] - points[:, :-1, :2][both]
+    return float(np.median(np.linalg.norm(steps, axis=1))) if len(steps) else 1e-3
+
+
+def _largest_piece(triangles: Int32Array, vertex_count: int) -> BoolArray:
+    """(m,) which triangles belong to the largest connected piece."""
+    label = piece_labels(triangles, vertex_count)[triangles[:, 0]] if len(triangles) else triangles
+    if len(label) == 0:
+        return np.zeros(0, dtype=np.bool_)
+    return np.asarray(label == np.bincount(label).argmax())
+
+
+def piece_labels(triangles: Int32Array, vertex_count: int) -> Int32Array:
+    """(n,) the least vertex index of the connected piece that each vertex is in.
+
+    Labels are lowered along edges with pointer jumping, as in Shiloach and Vishkin, "An
+    O(log n) parallel connectivity algorithm", 1982.
+    """
+    label = np.arange(vertex_count, dtype=np.int32)
+    while True:
+        least = label[triangles].min(axis=1)
+        before = label.copy()
+        for corner in range(3):
+            np.minimum.at(label, label[triangles[:, corner]], least)
+            np.minimum.at(label, triangles[:, corner], least)
+        while True:
+            jumped = label[label]
+            if np.array_equal(jumped, label):
+                break
+            label = jumped
+        if np.array_equal(before, label):
+            return label
