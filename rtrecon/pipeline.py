@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rtrecon.depth.averaging import predict_averaged
 from rtrecon.depth.model import load_depth_model
 from rtrecon.errors import DataError, RtreconError
 from rtrecon.faces.align import Crop, crop_face
@@ -59,6 +60,7 @@ class Reconstructor:
         temporal: filter over time; off for unrelated pictures.
         min_face_px: smallest face looked for (side of its box); None follows ``temporal``:
             60 in video, 20 in pictures.
+        passes: views of each crop that the depth model averages over; 1 in video.
 
     Raises:
         ModelError, ProviderError, DataError: an argument cannot be used.
@@ -77,6 +79,7 @@ class Reconstructor:
         threads: int | None = None,
         temporal: bool = True,
         min_face_px: int | None = None,
+        passes: int = 1,
     ) -> None:
         if faces < 1:
             raise DataError(f"faces must be 1 or more, not {faces}")
@@ -91,6 +94,7 @@ class Reconstructor:
         self.depth_model = load_depth_model(
             model, provider=provider, precision=precision, threads=threads
         )
+        self._passes = passes
         self._faces = faces
         self._temporal = temporal
         self._min_face_px = min_face_px or (60 if temporal else 20)
@@ -147,7 +151,7 @@ class Reconstructor:
         times: FrameTimes,
     ) -> list[FaceReconstruction]:
         start_ns = time.perf_counter_ns()
-        predictions = self.depth_model.predict(frame.image, crops)
+        predictions = predict_averaged(self.depth_model, frame.image, crops, self._passes)
         depth_done_ns = time.perf_counter_ns()
         times.depth = depth_done_ns - start_ns
         results = [

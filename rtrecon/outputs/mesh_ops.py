@@ -17,7 +17,7 @@ __all__ = ["boundary_loops", "close_back", "decimate", "poisson", "smooth"]
 
 _TAUBIN_SHRINK, _TAUBIN_GROW = 0.5, -0.53
 _BACK_RINGS = 24
-_BACK_DEPTH = 1.05  # of the head behind its border, over the border's median radius
+_BACK_DEPTH = 1.25  # of the head behind its border, over the border's median radius
 _BACK_INWARD = 0.06  # how far inside the border the back's colours are taken
 _POISSON_DEPTH = 8
 
@@ -79,12 +79,13 @@ def poisson(mesh: SurfaceMesh, depth: int = _POISSON_DEPTH) -> SurfaceMesh:
     cloud.points = o3d.utility.Vector3dVector(mesh.vertices.astype(np.float64))
     cloud.normals = o3d.utility.Vector3dVector(mesh.normals.astype(np.float64))
     cloud.colors = o3d.utility.Vector3dVector(mesh.colors / 255.0)
-    surface, _ = o3d.geometry.TriangleMesh.create_from_point_cloud_poisson(
-        cloud,
-        depth=depth,
-        n_threads=1,  # with more, Open3D finds bad roots and leaves holes
-    )
-    return _from_open3d(surface)
+    surface, _ = o3d.geometry.TriangleMesh.create_from_point_cloud_poisson(cloud, depth=depth)
+    surface.remove_degenerate_triangles()
+    closed = _from_open3d(surface)
+    # "Bad average roots" leave a few holes of one cell.
+    for loop in boundary_loops(closed.triangles):
+        closed = _close_flat(closed, loop)
+    return closed
 
 
 def close_back(mesh: SurfaceMesh, axis_camera: Float64Array) -> SurfaceMesh:
@@ -170,7 +171,8 @@ def _add_dome(mesh: SurfaceMesh, loop: Int32Array, axis_camera: Float64Array) ->
     n = len(loop)
     rings = []
     for k in range(1, _BACK_RINGS):
-        angle = 0.5 * np.pi * k / _BACK_RINGS
+        # Denser towards the pole, whose colour is a mean of all.
+        angle = 0.5 * np.pi * (1.0 - (1.0 - k / _BACK_RINGS) ** 2)
         window = max(1, round(n * 0.25 * k / _BACK_RINGS)) | 1
         shape = _circular_mean(np.column_stack([across, along]), window)
         # Straight back at first, as a skull's side is, then round.
