@@ -27,12 +27,15 @@ class Recorder:
     Args:
         folder: made when it is missing.
         rate_hz: of the preview video.
+        live: frames come at their own times; the video repeats or leaves out to keep time.
 
     Raises:
         OutputError: the folder cannot be made or written.
     """
 
-    def __init__(self, folder: Path, rate_hz: float) -> None:
+    def __init__(self, folder: Path, rate_hz: float, *, live: bool) -> None:
+        self._rate_hz, self._live = rate_hz, live
+        self._t_first_ns: int | None = None
         self._folder = _make_folder(folder)
         self._preview = PreviewWriter(folder / "preview.mp4", rate_hz=rate_hz)
         self._poses_path = folder / "poses.jsonl"
@@ -45,7 +48,14 @@ class Recorder:
 
     def write(self, view: ViewFrame) -> None:
         """Append one processed frame."""
-        self._preview.write(view)
+        repeat = 1
+        if self._live:
+            if self._t_first_ns is None:
+                self._t_first_ns = view.t_capture_ns
+            elapsed_s = (view.t_capture_ns - self._t_first_ns) * 1e-9
+            repeat = int(elapsed_s * self._rate_hz) + 1 - self._preview.count
+        if repeat > 0:
+            self._preview.write(view, repeat)
         row = {"t_capture_ns": view.t_capture_ns, "faces": [_pose(f) for f in view.faces]}
         try:
             self._poses.write(json.dumps(row) + "\n")

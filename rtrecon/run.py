@@ -59,11 +59,13 @@ def run(config: RunConfig) -> int:
                 loop=config.loop,
             )
         )
-        every_frame = config.every_frame and not source.is_live
+        # Nobody watches a file that is only recorded: no frame of it is left out then.
+        unwatched = view == "none" and record is not None
+        every_frame = (config.every_frame or unwatched) and not source.is_live
         capture = CaptureThread(
             source,
             policy="every" if every_frame else "newest",
-            pace=not config.every_frame,
+            pace=not every_frame,
             stall_timeout_s=config.stall_timeout,
         )
         stats = RunStats()
@@ -74,9 +76,9 @@ def run(config: RunConfig) -> int:
             keep_every_result=every_frame and record is not None,
             max_frames=config.max_frames,
         )
-        session = _Session(config, pipeline, reconstructor, stats)
+        session = _Session(config, pipeline, reconstructor, stats, source, live=not every_frame)
         if record is not None:
-            session.start_recording(record, source.rate_hz or 30.0)
+            session.start_recording(record)
         with _signals_end_cleanly():
             try:
                 with pipeline:
@@ -85,7 +87,7 @@ def run(config: RunConfig) -> int:
                 logger.info("interrupted: ending")
             finally:
                 pipeline.close()
-                session.finish(source)
+                session.finish()
     return 0
 
 
@@ -98,6 +100,9 @@ class _Session:
         pipeline: LivePipeline,
         reconstructor: Reconstructor,
         stats: RunStats,
+        source: Source,
+        *,
+        live: bool,
     ) -> None:
         self._config = config
         self._pipeline = pipeline
@@ -107,14 +112,13 @@ class _Session:
         self._last: LiveResult | None = None
         self._last_with_face: LiveResult | None = None
         self._next_progress_s = time.monotonic() + _PROGRESS_S
-        self._rate_hz = 30.0
+        self._source, self._live = source, live
 
-    def start_recording(self, folder: Path, rate_hz: float) -> None:
+    def start_recording(self, folder: Path) -> None:
         """Write what is shown from now on into ``folder``."""
         from rtrecon.recorder import Recorder
 
-        self._rate_hz = rate_hz
-        self._recorder = Recorder(folder, rate_hz)
+        self._recorder = Recorder(folder, self._source.rate_hz or 30.0, live=self._live)
 
     def wait(self) -> None:
         """Consume results without a window until there are no more."""
@@ -161,7 +165,7 @@ class _Session:
         finally:
             window.close()
 
-    def finish(self, source: Source) -> None:
+    def finish(self) -> None:
         """Complete the files, say what was done, write the stats."""
         if self._recorder is not None:
             last = self._last_with_face
@@ -183,13 +187,14 @@ class _Session:
             peak_rss_mb(),
         )
         if self._config.stats is not None:
-            write_json(self._config.stats, self._stats_object(source, summary))
+            write_json(self._config.stats, self._stats_object(summary))
 
-    def _stats_object(self, source: Source, summary: dict[str, Any]) -> dict[str, Any]:
+    def _stats_object(self, summary: dict[str, Any]) -> dict[str, Any]:
         capture, model = self._pipeline.capture.stats, self._reconstructor.depth_model
         capture_ms = capture.capture_ms.percentiles()
         if capture_ms:
             summary["stage_ms"] = {"capture": capture_ms, **summary["stage_ms"]}
+        source = self._source
         return {
             "frames_captured": capture.frames_captured,
             "frames_dropped": capture.frames_dropped,
@@ -242,7 +247,7 @@ class _Session:
     def _toggle_recording(self) -> None:
         if self._recorder is None:
             folder = self._config.record or DEFAULT_FOLDER
-            self.start_recording(folder, self._rate_hz)
+            self.start_recording(folder)
             logger.info("recording into %s", folder)
             return
         last = self._last_with_face
