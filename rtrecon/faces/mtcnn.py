@@ -1,39 +1,30 @@
-"""MTCNN (Zhang et al., "Joint Face Detection and Alignment", SPL 2016) in ONNX Runtime.
+"""MTCNN (Zhang et al., "Joint Face Detection and Alignment Using Multitask Cascaded
+Convolutional Networks", IEEE SPL 2016) in ONNX Runtime.
 
 The networks and every step between them follow facenet-pytorch 2.5.3, so that the answers
-are the same; area resampling runs on one integral image, so that neither the pyramid nor
-the candidates touch the picture's pixels again.
+are the same.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+import threading
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from rtrecon.errors import DataError, ModelError
+from rtrecon.errors import DataError, MissingExtraError, ModelError
+from rtrecon.faces.boxes import move, nms, nms_min, square
+from rtrecon.faces.resample import AreaSampler, pixel_spans
 from rtrecon.types import BgrImage, Face, Float32Array
 
 __all__ = ["Mtcnn", "check_picture", "detect_faces"]
 
-_CELL, _STRIDE = 12, 2
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Candidates:
-    """Boxes (n, 4) and scores (n,), float32."""
-
-    boxes: Float32Array
-    scores: Float32Array
-
-    def __getitem__(self, keep: Any) -> _Candidates:
-        return _Candidates(self.boxes[keep], self.scores[keep])
+_CELL, _STRIDE = 12, 2  # P-Net's window and step, pixels of the pyramid
+_LIVE_LONG_SIDE_PX = 640
 
 
 class Mtcnn:
@@ -45,11 +36,12 @@ class Mtcnn:
 
     Raises:
         ModelError: a network is missing or its hash does not match.
+        MissingExtraError: no ONNX Runtime is installed.
     """
 
     def __init__(self, folder: Path | None = None, threads: int = 1) -> None:
-        folder = folder or _shipped_folder()
-        self._pnet, self._rnet, self._onet = _load(folder, threads)
+        self._pnet, self._rnet, self._onet = _load(folder or _shipped_folder(), threads)
+        self._sampler = AreaSampler()
 
     def detect(
         self,
@@ -60,95 +52,108 @@ class Mtcnn:
     ) -> list[Face]:
         """All faces in ``image`` (H, W, 3) uint8 BGR, largest box first.
 
+        ``min_face_px`` is the side of the smallest face looked for, ``thresholds`` are the
+        least scores of P-, R- and O-Net, ``factor`` is the step of the pyramid.
+
         Raises:
-            DataError: it is not such a picture.
+            DataError: it is not such a picture, or a parameter is out of range.
+        """
+        check_picture(image)
+        if not min_face_px >= 1 or not 0.0 < factor < 1.0:
+            raise DataError(
+                f"min_face_px must be 1 or more and factor in (0, 1), not {min_face_px}, {factor}"
+            )
+        sampler = self._sampler
+        sampler.load(image)
+        boxes = self._propose(sampler, min_face_px, thresholds[0], factor)
+        boxes = self._reject(sampler, boxes, thresholds[1])
+        return self._finish(sampler, boxes, thresholds[2])
+
+    def detect_live(self, image: BgrImage, min_face_px: float = 60) -> list[Face]:
+        """As `detect`, at a cost that does not grow with the picture beyond one downscale.
+
+        Pictures whose long side is much over 640 pixels are shrunk by a whole number, and
+        ``min_face_px`` is in pixels of a picture with a long side of 640: the same share of
+        the view at every size.
+
+        Raises:
+            DataError: as `detect`.
         """
         check_picture(image)
         height, width = image.shape[:2]
-        integral = _integral(image)
-        found = self._propose(integral, width, height, min_face_px, thresholds[0], factor)
-        if len(found.boxes) == 0:
-            return []
-        pixels, kept = _crops(integral, found.boxes, 24, width, height)
-        found = found[kept]
-        if len(found.boxes) == 0:
-            return []
-        moves, probability = self._rnet.run(None, {"image": pixels})
-        passed = probability[:, 1] > thresholds[1]
-        found = _Candidates(found.boxes[passed], probability[passed, 1])
-        pick = _nms(found.boxes, found.scores, 0.7)
-        boxes = _square(_regress(found.boxes[pick], moves[passed][pick]))
-        return self._refine(integral, boxes, width, height, thresholds[2])
+        long_side_px = max(height, width)
+        shrink = max(1, (long_side_px + _LIVE_LONG_SIDE_PX // 2) // _LIVE_LONG_SIDE_PX)
+        min_face_px *= max(1.0, long_side_px / _LIVE_LONG_SIDE_PX)
+        if shrink == 1:
+            return self.detect(image, min_face_px)
+        # Whole blocks only: OpenCV's fast path, and no fraction of a pixel of shift.
+        width, height = width // shrink, height // shrink
+        blocks = image[: height * shrink, : width * shrink]
+        small = np.asarray(
+            cv2.resize(blocks, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8
+        )
+        faces = self.detect(small, min_face_px / shrink)
+        # MTCNN's coordinates are edges of pixels, so that they scale without an offset.
+        return [Face(f.box_px * shrink, f.landmarks_px * shrink, f.score) for f in faces]
 
     def refine(self, image: BgrImage, boxes_px: Float32Array) -> list[Face]:
         """What O-Net makes of each square box (n, 4): one face a box, whatever its score.
 
         Reads only the pixels of the boxes, so its cost does not grow with the picture.
+        Unlike `detect` it fills what lies outside of the picture with black instead of
+        stretching the rest, so that landmarks stay true at the border.
         """
-        height, width = image.shape[:2]
-        pixels = np.empty((len(boxes_px), 3, 48, 48), dtype=np.float32)
-        spans = _spans(boxes_px, width, height)
-        for k, (x0, y0, x1, y1) in enumerate(spans):
-            if x1 - x0 < 2 or y1 - y0 < 2:
-                pixels[k] = 127.5
-                continue
-            small = cv2.resize(image[y0:y1, x0:x1], (48, 48), interpolation=cv2.INTER_AREA)
-            pixels[k] = small.transpose(2, 0, 1)
-        moves, marks, probability = self._onet.run(None, {"image": pixels})
-        # Relative to the whole pixels that were read: what truncation moved is not lost.
-        read = spans.astype(np.float32)
-        read[:, :2] += 1
-        boxes, landmarks = _place(read, moves, marks)
-        return [
-            Face(boxes[k], landmarks[k], float(probability[k, 1])) for k in range(len(boxes_px))
-        ]
+        squares = np.round(boxes_px)
+        squares[:, 2:] = np.maximum(squares[:, 2:], squares[:, :2] + 1)
+        pixels = np.empty((len(squares), 3, 48, 48), dtype=np.float32)
+        for k, box in enumerate(squares.astype(np.int64)):
+            pixels[k] = _padded_crop(image, box).transpose(2, 0, 1)
+        moves, marks, scores = self._onet.run(None, {"image": pixels})
+        boxes, landmarks = _place(squares, moves, marks)
+        return [Face(boxes[k], landmarks[k], float(scores[k])) for k in range(len(squares))]
 
     def _propose(
-        self,
-        integral: npt.NDArray[np.int32],
-        width: int,
-        height: int,
-        min_face_px: float,
-        threshold: float,
-        factor: float,
-    ) -> _Candidates:
-        """P-Net over a pyramid, with its boxes regressed and made square."""
+        self, sampler: AreaSampler, min_face_px: float, threshold: float, factor: float
+    ) -> Float32Array:
+        """P-Net over a pyramid: square candidates (n, 4)."""
         scale = _CELL / min_face_px
-        least = min(height, width) * scale
+        least = min(sampler.height, sampler.width) * scale
         rows: list[Float32Array] = []
         while least >= _CELL:
-            size = (int(height * scale + 1), int(width * scale + 1))
-            pixels = _area_resize(integral, width, height, size)
-            moves, probability = self._pnet.run(None, {"image": pixels})
-            rows.append(_pnet_boxes(moves[0], probability[0, 1], scale, threshold))
+            pixels = sampler.resize(int(sampler.height * scale + 1), int(sampler.width * scale + 1))
+            moves, scores = self._pnet.run(None, {"image": pixels})
+            found = _pnet_boxes(moves[0], scores[0], scale, threshold)
+            rows.append(found[nms(found[:, :4], found[:, 4], 0.5)])
             scale *= factor
             least *= factor
         if not rows:
-            return _Candidates(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
-        kept = [r[_nms(r[:, :4], r[:, 4], 0.5)] for r in rows]
-        found = np.concatenate(kept)
-        found = found[_nms(found[:, :4], found[:, 4], 0.7)]
+            return np.empty((0, 4), dtype=np.float32)
+        found = np.concatenate(rows)
+        found = found[nms(found[:, :4], found[:, 4], 0.7)]
         extent = (found[:, 2:4] - found[:, 0:2])[:, [0, 1, 0, 1]]
-        boxes = found[:, :4] + found[:, 5:9] * extent
-        return _Candidates(_square(boxes), found[:, 4])
+        return square(found[:, :4] + found[:, 5:9] * extent)
 
-    def _refine(
-        self,
-        integral: npt.NDArray[np.int32],
-        boxes: Float32Array,
-        width: int,
-        height: int,
-        threshold: float,
-    ) -> list[Face]:
-        pixels, kept = _crops(integral, boxes, 48, width, height)
-        boxes = boxes[kept]
+    def _reject(self, sampler: AreaSampler, boxes: Float32Array, threshold: float) -> Float32Array:
+        """R-Net: the candidates (n, 4) that pass, moved and made square again."""
+        boxes, spans = _inside(boxes, sampler)
+        if len(boxes) == 0:
+            return boxes
+        moves, scores = self._rnet.run(None, {"image": sampler.crops(spans, 24)})
+        passed = scores > threshold
+        boxes, moves, scores = boxes[passed], moves[passed], scores[passed]
+        pick = nms(boxes, scores, 0.7)
+        return square(move(boxes[pick], moves[pick]))
+
+    def _finish(self, sampler: AreaSampler, boxes: Float32Array, threshold: float) -> list[Face]:
+        """O-Net: faces of the candidates (n, 4), largest first."""
+        boxes, spans = _inside(boxes, sampler)
         if len(boxes) == 0:
             return []
-        moves, marks, probability = self._onet.run(None, {"image": pixels})
-        passed = probability[:, 1] > threshold
-        scores = probability[passed, 1]
+        moves, marks, scores = self._onet.run(None, {"image": sampler.crops(spans, 48)})
+        passed = scores > threshold
+        scores = scores[passed]
         boxes, landmarks = _place(boxes[passed], moves[passed], marks[passed])
-        pick = _nms_min(boxes, scores, 0.7)
+        pick = nms_min(boxes, scores, 0.7)
         boxes, landmarks, scores = boxes[pick], landmarks[pick], scores[pick]
         area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
         return [Face(boxes[k], landmarks[k], float(scores[k])) for k in np.argsort(area)[::-1]]
@@ -157,18 +162,18 @@ class Mtcnn:
 def detect_faces(image: BgrImage, min_face_px: float = 20) -> list[Face]:
     """All faces in one (H, W, 3) uint8 BGR picture, largest first, by full MTCNN.
 
-    The networks are loaded at the first call and kept.
+    The networks are loaded at the first call of each thread and kept.
 
     Raises:
         DataError: it is not such a picture.
     """
-    global _detector
-    if _detector is None:
-        _detector = Mtcnn()
-    return _detector.detect(image, min_face_px=min_face_px)
+    detector: Mtcnn | None = getattr(_of_thread, "detector", None)
+    if detector is None:
+        detector = _of_thread.detector = Mtcnn()
+    return detector.detect(image, min_face_px=min_face_px)
 
 
-_detector: Mtcnn | None = None
+_of_thread = threading.local()
 
 
 def check_picture(image: object) -> None:
@@ -181,29 +186,36 @@ def check_picture(image: object) -> None:
         kind = getattr(image, "dtype", type(image).__name__)
         raise DataError(f"a picture must be a uint8 array, not {kind}: scale it to 0..255")
     if image.ndim != 3 or image.shape[2] != 3:
+        remedy = {
+            (2, None): "cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)",
+            (3, 1): "cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)",
+            (3, 4): "cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)",
+        }.get((image.ndim, image.shape[2] if image.ndim == 3 else None), "cv2.cvtColor")
         raise DataError(
-            f"a picture must be (height, width, 3) BGR, not {image.shape}: convert it with "
-            "cv2.cvtColor (COLOR_GRAY2BGR, COLOR_BGRA2BGR)"
+            f"a picture must be (height, width, 3) BGR, not {image.shape}: convert it with {remedy}"
         )
     if image.size == 0:
         raise DataError(f"the picture is empty: {image.shape}")
 
 
 def _shipped_folder() -> Path:
-    package = Path(__file__).resolve().parent.parent
+    package = Path(__file__).resolve().parents[1]
     for folder in (package / "_models" / "mtcnn", package.parent / "models" / "mtcnn"):
         if (folder / "model.json").is_file():
             return folder
-    raise ModelError("models/mtcnn is missing: reinstall rtrecon")
+    raise ModelError("the face detector's models/mtcnn is missing: reinstall rtrecon")
 
 
 def _load(folder: Path, threads: int) -> list[Any]:
-    import onnxruntime
-
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtraError("onnxruntime", "cpu") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    # Spinning threads fight capture and view for few cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     sessions = []
     try:
@@ -215,131 +227,31 @@ def _load(folder: Path, threads: int) -> list[Any]:
             sessions.append(
                 onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
             )
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"cannot load MTCNN from {folder} ({error}): reinstall rtrecon") from error
     return sessions
 
 
-def _integral(image: BgrImage) -> npt.NDArray[Any]:
-    """Sums from the top left, (H + 1, W + 1, 3); int32 holds 8 million bright pixels."""
-    depth = cv2.CV_32S if image.shape[0] * image.shape[1] < 2**23 else cv2.CV_64F
-    return np.asarray(cv2.integral(image, sdepth=depth))
-
-
-def _area_resize(
-    integral: npt.NDArray[Any], width: int, height: int, size: tuple[int, int]
-) -> Float32Array:
-    """(1, 3, rows, columns) means over the cells of torch's adaptive average pooling."""
-    rows, columns = size
-    y0, y1 = _cells(0, height, rows)
-    x0, x1 = _cells(0, width, columns)
-    upper, lower = integral[y0], integral[y1]
-    total = lower[:, x1] - lower[:, x0] - upper[:, x1] + upper[:, x0]
-    count = (y1 - y0)[:, None] * (x1 - x0)[None, :]
-    mean = total / count[..., None].astype(np.float32)
-    return np.ascontiguousarray(mean.transpose(2, 0, 1)[None], dtype=np.float32)
-
-
-def _cells(start: int, length: int, count: int) -> tuple[npt.NDArray[np.int64], ...]:
-    """First and last+1 sample of ``count`` cells over ``length`` samples from ``start``."""
-    k = np.arange(count, dtype=np.int64)
-    return start + k * length // count, start + -(-(k + 1) * length // count)
-
-
-def _crops(
-    integral: npt.NDArray[Any], boxes: Float32Array, size: int, width: int, height: int
-) -> tuple[Float32Array, npt.NDArray[np.bool_]]:
-    """(m, 3, size, size) area-resampled boxes, and which of the boxes have any area."""
-    spans = _spans(boxes, width, height).astype(np.int64)
-    kept = (spans[:, 2] > spans[:, 0]) & (spans[:, 3] > spans[:, 1])
-    x0, y0, x1, y1 = (spans[kept, k, None] for k in range(4))
-    k = np.arange(size, dtype=np.int64)[None, :]
-    left, right = x0 + k * (x1 - x0) // size, x0 - (-(k + 1) * (x1 - x0) // size)
-    top, bottom = y0 + k * (y1 - y0) // size, y0 - (-(k + 1) * (y1 - y0) // size)
-    stride = integral.shape[1]
-    flat = integral.reshape(-1, 3)
-    top, bottom = top[:, :, None] * stride, bottom[:, :, None] * stride
-    left, right = left[:, None, :], right[:, None, :]
-    total = flat[bottom + right] - flat[bottom + left] - flat[top + right] + flat[top + left]
-    count = ((bottom - top) // stride) * (right - left)
-    mean = total / count[..., None].astype(np.float32)
-    return np.ascontiguousarray(mean.transpose(0, 3, 1, 2), dtype=np.float32), kept
-
-
-def _spans(boxes: Float32Array, width: int, height: int) -> npt.NDArray[np.int32]:
-    """Pixel spans x0, y0, x1, y1 (exclusive) of boxes, cut at the picture's borders."""
-    whole = np.trunc(boxes).astype(np.int32)
-    whole[:, :2] = np.maximum(whole[:, :2], 1) - 1
-    whole[:, 2] = np.minimum(whole[:, 2], width)
-    whole[:, 3] = np.minimum(whole[:, 3], height)
-    return whole
-
-
 def _pnet_boxes(
-    moves: Float32Array, probability: Float32Array, scale: float, threshold: float
+    moves: Float32Array, scores: Float32Array, scale: float, threshold: float
 ) -> Float32Array:
-    """Rows (n, 9): box, score, four moves."""
-    y, x = np.nonzero(probability >= threshold)
+    """Rows (n, 9) of P-Net's cells that pass: box, score, four moves."""
+    y, x = np.nonzero(scores >= threshold)
     out = np.empty((len(y), 9), dtype=np.float32)
-    out[:, 0] = np.floor((_STRIDE * x + 1) / np.float32(scale))
-    out[:, 1] = np.floor((_STRIDE * y + 1) / np.float32(scale))
-    out[:, 2] = np.floor((_STRIDE * x + _CELL) / np.float32(scale))
-    out[:, 3] = np.floor((_STRIDE * y + _CELL) / np.float32(scale))
-    out[:, 4] = probability[y, x]
+    out[:, 0] = np.floor((_STRIDE * x + 1).astype(np.float32) / np.float32(scale))
+    out[:, 1] = np.floor((_STRIDE * y + 1).astype(np.float32) / np.float32(scale))
+    out[:, 2] = np.floor((_STRIDE * x + _CELL).astype(np.float32) / np.float32(scale))
+    out[:, 3] = np.floor((_STRIDE * y + _CELL).astype(np.float32) / np.float32(scale))
+    out[:, 4] = scores[y, x]
     out[:, 5:9] = moves[:, y, x].T
     return out
 
 
-def _nms(boxes: Float32Array, scores: Float32Array, threshold: float) -> npt.NDArray[np.intp]:
-    """Indices kept by greedy non-maximum suppression by IoU, best first."""
-    order = np.argsort(-scores, kind="stable")
-    if len(order) < 2:
-        return order
-    b = boxes[order]
-    area = (b[:, 2] - b[:, 0]) * (b[:, 3] - b[:, 1])
-    alive = np.ones(len(b), dtype=bool)
-    for k in range(len(b)):
-        if not alive[k]:
-            continue
-        rest = slice(k + 1, None)
-        w = np.minimum(b[k, 2], b[rest, 2]) - np.maximum(b[k, 0], b[rest, 0])
-        h = np.minimum(b[k, 3], b[rest, 3]) - np.maximum(b[k, 1], b[rest, 1])
-        shared = np.maximum(w, 0) * np.maximum(h, 0)
-        alive[rest] &= shared <= threshold * (area[k] + area[rest] - shared)
-    return order[alive]
-
-
-def _nms_min(boxes: Float32Array, scores: Float32Array, threshold: float) -> npt.NDArray[np.intp]:
-    """The same with the overlap over the smaller box, pixels counted inclusively."""
-    order = np.argsort(scores)
-    area = (boxes[:, 2] - boxes[:, 0] + 1) * (boxes[:, 3] - boxes[:, 1] + 1)
-    kept = []
-    while len(order):
-        best, order = order[-1], order[:-1]
-        kept.append(best)
-        w = np.minimum(boxes[best, 2], boxes[order, 2]) - np.maximum(
-            boxes[best, 0], boxes[order, 0]
-        )
-        h = np.minimum(boxes[best, 3], boxes[order, 3]) - np.maximum(
-            boxes[best, 1], boxes[order, 1]
-        )
-        shared = np.maximum(w + 1, 0) * np.maximum(h + 1, 0)
-        order = order[shared / np.minimum(area[best], area[order]) <= threshold]
-    return np.array(kept, dtype=np.intp)
-
-
-def _regress(boxes: Float32Array, moves: Float32Array) -> Float32Array:
-    """Boxes moved by shares of their size, pixels counted inclusively."""
-    extent = (boxes[:, 2:4] - boxes[:, 0:2] + 1)[:, [0, 1, 0, 1]]
-    return np.asarray(boxes + moves * extent, dtype=np.float32)
-
-
-def _square(boxes: Float32Array) -> Float32Array:
-    """Squares of the longer side about the same centres."""
-    extent = boxes[:, 2:4] - boxes[:, 0:2]
-    side = extent.max(axis=1, keepdims=True) if len(boxes) else extent[:, :1]
-    corner = boxes[:, 0:2] + extent * 0.5 - side * 0.5
-    return np.concatenate([corner, corner + side], axis=1).astype(np.float32)
+def _inside(boxes: Float32Array, sampler: AreaSampler) -> tuple[Float32Array, Any]:
+    """The boxes that cover any pixel, and their spans."""
+    spans = pixel_spans(boxes, sampler.width, sampler.height)
+    kept = (spans[:, 2] > spans[:, 0]) & (spans[:, 3] > spans[:, 1])
+    return boxes[kept], spans[kept]
 
 
 def _place(
@@ -347,11 +259,22 @@ def _place(
 ) -> tuple[Float32Array, Float32Array]:
     """O-Net's boxes (n, 4) and landmarks (n, 5, 2) in picture pixels."""
     extent = boxes[:, 2:4] - boxes[:, 0:2] + 1
-    landmarks = np.stack(
-        [
-            extent[:, :1] * marks[:, :5] + boxes[:, 0:1] - 1,
-            extent[:, 1:] * marks[:, 5:] + boxes[:, 1:2] - 1,
-        ],
-        axis=-1,
-    )
-    return _regress(boxes, moves), landmarks.astype(np.float32)
+    landmarks = np.empty((len(boxes), 5, 2), dtype=np.float32)
+    landmarks[..., 0] = extent[:, :1] * marks[:, :5] + boxes[:, 0:1] - 1
+    landmarks[..., 1] = extent[:, 1:] * marks[:, 5:] + boxes[:, 1:2] - 1
+    return move(boxes, moves), landmarks
+
+
+def _padded_crop(image: BgrImage, box: Any) -> BgrImage:
+    """(48, 48, 3) of a whole-numbered box that counts pixels from one; black outside."""
+    height, width = image.shape[:2]
+    x0, y0, x1, y1 = int(box[0]) - 1, int(box[1]) - 1, int(box[2]), int(box[3])
+    left, top, right, bottom = max(x0, 0), max(y0, 0), min(x1, width), min(y1, height)
+    if right <= left or bottom <= top:
+        return np.zeros((48, 48, 3), dtype=np.uint8)
+    crop: Any = image[top:bottom, left:right]
+    if (left, top, right, bottom) != (x0, y0, x1, y1):
+        crop = cv2.copyMakeBorder(
+            crop, top - y0, y1 - bottom, left - x0, x1 - right, cv2.BORDER_CONSTANT
+        )
+    return np.asarray(cv2.resize(crop, (48, 48), interpolation=cv2.INTER_AREA), dtype=np.uint8)
