@@ -159,5 +159,8 @@ def _text(
 ) -> None:
     font = cv2.FONT_HERSHEY_SIMPLEX
     if shadow:
-        cv2.putText(image, text, at, font, scale, (0, 0, 0), 3, cv2.LINE_AA)
+        (width, height), below = cv2.getTextSize(text, font, scale, 1)
+        x, y = at
+        region = image[max(y - height - 3, 0) : y + below + 1, max(x - 3, 0) : x + width + 4]
+        region //= 3
     cv2.putText(image, text, at, font, scale, color, 1, cv2.LINE_AA)

@@ -112,9 +112,7 @@ class SurfaceMesh:
         return replace(self, normals=vertex_normals(self.vertices, self.triangles))
 
 
-def to_file_frame(
-    mesh: SurfaceMesh, origin_camera: Float64Array | None = None
-) -> SurfaceMesh:
+def to_file_frame(mesh: SurfaceMesh, origin_camera: Float64Array | None = None) -> SurfaceMesh:
     """``mesh`` from the camera frame into the file frame.
 
     Args:

@@ -1,0 +1,116 @@
+"""Pictures with measured depth, from a folder of the fixed format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from rtrecon.errors import DataError
+from rtrecon.types import BgrImage, Float32Array, Intrinsics
+
+__all__ = ["DepthDataset", "DepthSample"]
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DepthSample:
+    """One frame: ``image`` (H, W, 3) uint8 BGR; ``depth_m`` (H, W) float32 metres, NaN where
+    nothing was measured; ``scored`` (H, W) bool, measured and (if the dataset says) face."""
+
+    id: str
+    image: BgrImage
+    depth_m: Float32Array
+    scored: BoolArray
+    intrinsics: Intrinsics
+    t_s: float
+
+
+class DepthDataset:
+    """A folder with ``rgb/ID.png``, ``depth/ID.png`` (16 bit, times ``depth_unit_mm``, 0 is
+    nothing), optional ``face/ID.png`` (above 127: score here) and ``meta.json`` (``fx, fy, cx,
+    cy, depth_unit_mm, frames: [{id, ...}]``, optional ``fps``; a frame may have ``fx, fy, cx,
+    cy`` and ``t_s`` of its own).
+
+    Raises:
+        DataError: ``meta.json`` is missing or wrong, or there is no frame.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        path = folder / "meta.json"
+        try:
+            meta: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            self._camera = {name: float(meta[name]) for name in ("fx", "fy", "cx", "cy")}
+            self._unit_m = float(meta["depth_unit_mm"]) * 1e-3
+            self._fps = float(meta.get("fps", 30.0))
+            self._frames: list[dict[str, Any]] = [dict(frame) for frame in meta["frames"]]
+            self.ids = [str(frame["id"]) for frame in self._frames]
+        except OSError as error:
+            raise DataError(
+                f"cannot read {path}: {error.strerror}; a dataset is a folder with meta.json, "
+                "rgb/ and depth/"
+            ) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(
+                f"{path} is not what it should be ({error!r}): it must have numbers fx, fy, cx, "
+                'cy, depth_unit_mm and "frames": [{"id": ...}, ...]'
+            ) from error
+        if not self.ids:
+            raise DataError(f"{path} names no frame")
+        if self._unit_m <= 0 or self._fps <= 0:
+            raise DataError(f"{path}: depth_unit_mm and fps must be above zero")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __iter__(self) -> Iterator[DepthSample]:
+        for number in range(len(self.ids)):
+            yield self[number]
+
+    def __getitem__(self, number: int) -> DepthSample:
+        """Frame ``number``.
+
+        Raises:
+            DataError: a file is missing, of another size or type.
+        """
+        name, frame = self.ids[number], self._frames[number]
+        image = self._read("rgb", name, cv2.IMREAD_COLOR)
+        raw = self._read("depth", name, cv2.IMREAD_UNCHANGED)
+        if raw.dtype != np.uint16 or raw.ndim != 2:
+            raise DataError(f"{self.folder}/depth/{name}.png must be 16 bit with one channel")
+        height, width = image.shape[:2]
+        if raw.shape != (height, width):
+            raise DataError(f"{self.folder}: depth and rgb of {name} differ in size")
+        depth_m = np.where(raw > 0, raw * np.float32(self._unit_m), np.float32(np.nan))
+        scored: BoolArray = raw > 0
+        if (self.folder / "face" / f"{name}.png").exists():
+            face = self._read("face", name, cv2.IMREAD_GRAYSCALE)
+            if face.shape != (height, width):
+                raise DataError(f"{self.folder}: face and rgb of {name} differ in size")
+            scored = scored & (face > 127)
+        if not scored.any():
+            raise DataError(f"{self.folder}: frame {name} has no measured depth on the face")
+        try:
+            camera = {key: float(frame.get(key, self._camera[key])) for key in self._camera}
+            t_s = float(frame.get("t_s", number / self._fps))
+        except (TypeError, ValueError) as error:
+            raise DataError(f"{self.folder}/meta.json: frame {name}: {error}") from error
+        intrinsics = Intrinsics(**camera, width=width, height=height)
+        return DepthSample(name, image, depth_m.astype(np.float32), scored, intrinsics, t_s)
+
+    def _read(self, kind: str, name: str, flags: int) -> npt.NDArray[Any]:
+        path = self.folder / kind / f"{name}.png"
+        if not path.is_file():
+            raise DataError(f"{path} is missing (meta.json names frame {name})")
+        image = cv2.imread(str(path), flags)
+        if image is None:
+            raise DataError(f"{path} is not a picture")
+        return image

@@ -1,0 +1,170 @@
+"""``rtrecon eval``: models and baselines against a dataset with measured depth."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+
+from rtrecon.errors import OutputError
+from rtrecon.evaluate.config import EvalConfig
+from rtrecon.evaluate.dataset import BoolArray, DepthDataset, DepthSample
+from rtrecon.evaluate.metrics import FrameScore, jitter_mm, score_frame
+from rtrecon.evaluate.plots import draw_error_maps, draw_frame_plot
+from rtrecon.evaluate.predictors import ModelPredictor, Predictor, make_baseline
+from rtrecon.evaluate.report import PredictorReport, format_table, to_json
+from rtrecon.outputs.files import make_folder, write_files
+from rtrecon.pipeline import Reconstructor
+from rtrecon.stats import peak_rss_mb, versions, write_json
+from rtrecon.types import BgrImage, Float32Array
+
+__all__ = ["evaluate", "run_eval"]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Jitter:
+    """Running mean of the jitter, so that one frame is kept and not the whole video."""
+
+    last: tuple[Float32Array | None, Float32Array, BoolArray] | None = None
+    pairs: list[tuple[float, float]] = field(default_factory=list)
+
+    def add(self, predicted: Float32Array | None, sample: DepthSample) -> None:
+        if self.last is not None:
+            before, measured, scored = self.last
+            pair = jitter_mm(
+                (before, predicted), (measured, sample.depth_m), (scored, sample.scored)
+            )
+            if pair[0] == pair[0]:
+                self.pairs.append(pair)
+        self.last = (predicted, sample.depth_m, sample.scored)
+
+    def mean(self) -> tuple[float, float]:
+        if not self.pairs:
+            return float("nan"), float("nan")
+        whole, shape = zip(*self.pairs, strict=True)
+        return sum(whole) / len(whole), sum(shape) / len(shape)
+
+
+def run_eval(config: EvalConfig) -> int:
+    """Score, print the table, write JSON and plots if asked for.
+
+    Returns:
+        0, or 1 if no predictor found a face in any frame.
+
+    Raises:
+        UserError: the dataset, a model or an option cannot be used.
+        OutputError: a file cannot be written.
+    """
+    dataset = DepthDataset(config.dataset)
+    predictors: list[Predictor] = [_model_predictor(config, name) for name in config.model]
+    predictors += [make_baseline(name, config.ipd_mm) for name in config.baseline_list()]
+    start_s = time.monotonic()
+    reports = evaluate(
+        dataset,
+        predictors,
+        max_frames=config.max_frames,
+        video=config.video,
+        out=config.out,
+        progress=not config.quiet and sys.stderr.isatty(),
+    )
+    print(format_table(reports))  # noqa: T201
+    if config.json is not None:
+        write_json(config.json, {**to_json(str(config.dataset), reports), "versions": versions()})
+    if config.out is not None:
+        _write_picture(config.out / "frames.png", draw_frame_plot(reports))
+        logger.info("plots are in %s", config.out)
+    if config.stats is not None:
+        frames = len(reports[0].ids)
+        write_json(
+            config.stats,
+            {
+                "frames": frames,
+                "seconds": round(time.monotonic() - start_s, 2),
+                "peak_rss_mb": round(peak_rss_mb(), 1),
+                "models": config.model,
+                "versions": versions(),
+            },
+        )
+    return 0 if any(score.detected for report in reports for score in report.scores) else 1
+
+
+def evaluate(
+    dataset: DepthDataset,
+    predictors: Sequence[Predictor],
+    *,
+    max_frames: int | None = None,
+    video: bool = False,
+    out: Path | None = None,
+    progress: bool = False,
+) -> list[PredictorReport]:
+    """Score ``predictors`` on the frames of ``dataset``, in order.
+
+    Args:
+        dataset: what was measured.
+        predictors: models and baselines.
+        max_frames: stop after so many frames.
+        video: the frames follow each other: report jitter.
+        out: folder for an error map a frame; None: none is drawn.
+        progress: say how far it is on standard error.
+
+    Raises:
+        DataError: a frame cannot be read.
+        OutputError: an error map cannot be written.
+    """
+    count = min(len(dataset), max_frames or len(dataset))
+    if out is not None:
+        make_folder(out)
+    scores: list[list[FrameScore]] = [[] for _ in predictors]
+    jitters = [_Jitter() for _ in predictors]
+    for number in range(count):
+        sample = dataset[number]
+        maps: dict[str, Float32Array | None] = {}
+        for predictor, its_scores, jitter in zip(predictors, scores, jitters, strict=True):
+            depth = predictor.predict(sample)
+            its_scores.append(score_frame(depth, sample.depth_m, sample.scored, sample.intrinsics))
+            if video:
+                jitter.add(depth, sample)
+            maps[predictor.name] = depth
+        if out is not None:
+            _write_picture(out / f"{sample.id}.png", draw_error_maps(sample, maps))
+        if progress:
+            print(f"\r{number + 1}/{count} frames ", end="", file=sys.stderr, flush=True)  # noqa: T201
+    if progress:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)  # noqa: T201
+    ids = dataset.ids[:count]
+    return [
+        PredictorReport(predictor.name, ids, its_scores, jitter.mean() if video else None)
+        for predictor, its_scores, jitter in zip(predictors, scores, jitters, strict=True)
+    ]
+
+
+def _model_predictor(config: EvalConfig, model: str) -> ModelPredictor:
+    reconstructor = Reconstructor(
+        model=model,
+        provider=config.provider,
+        faces=config.faces,
+        fov_deg=config.fov,
+        intrinsics=config.intrinsics,
+        ipd_mm=config.ipd_mm,
+        precision=config.precision,
+        threads=config.threads,
+        temporal=config.video,
+        passes=config.passes,
+        min_face_px=40,
+    )
+    return ModelPredictor(Path(model).name, reconstructor)
+
+
+def _write_picture(path: Path, image: BgrImage) -> None:
+    done, encoded = cv2.imencode(".png", image)
+    if not done:
+        raise OutputError(f"{path}: a picture of {image.shape} could not be encoded")
+    make_folder(path.parent)
+    write_files({path: encoded.tobytes()})
