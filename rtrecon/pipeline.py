@@ -319,4 +319,3 @@ class LivePipeline:
         stats.add_frame(frame.t_capture_ns, done_ns, has_face=bool(faces))
         latency_ms = (done_ns - frame.t_capture_ns) * 1e-6
         self._slot.put(LiveResult(frame, faces, latency_ms))
-

@@ -95,9 +95,7 @@ def write_snapshot(folder: Path, view: ViewFrame) -> list[Path]:
     return [path, *_write_faces(folder, view.faces, prefix)]
 
 
-def _write_faces(
-    folder: Path, faces: Sequence[FaceReconstruction], prefix: str
-) -> list[Path]:
+def _write_faces(folder: Path, faces: Sequence[FaceReconstruction], prefix: str) -> list[Path]:
     from rtrecon.outputs import save_mesh
 
     written = []

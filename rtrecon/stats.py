@@ -41,7 +41,11 @@ class Samples:
         if self.count == 0:
             return {}
         p50, p95, p99 = np.percentile(self.values(), (50, 95, 99))
-        return {"p50": round(float(p50), 3), "p95": round(float(p95), 3), "p99": round(float(p99), 3)}
+        return {
+            "p50": round(float(p50), 3),
+            "p95": round(float(p95), 3),
+            "p99": round(float(p99), 3),
+        }
 
 
 class RunStats:

@@ -59,9 +59,7 @@ class Intrinsics:
             raise DataError("intrinsics need fx, fy, width and height above zero")
 
     @classmethod
-    def from_fov(
-        cls, width: int, height: int, fov_deg: float = DEFAULT_FOV_DEG
-    ) -> Intrinsics:
+    def from_fov(cls, width: int, height: int, fov_deg: float = DEFAULT_FOV_DEG) -> Intrinsics:
         """Square pixels, centred, with ``fov_deg`` across the diagonal."""
         if not 1.0 <= fov_deg < 179.0:
             raise DataError(f"a field of view of {fov_deg} degrees is not possible: give 1 to 178")

@@ -13,6 +13,8 @@ from rtrecon.types import Float32Array, Float64Array, Intrinsics
 
 __all__ = ["Landmarks", "sample"]
 
+_OFFSETS = np.arange(-1, 3)
+
 
 @dataclass(slots=True, eq=False)
 class Landmarks:
@@ -40,21 +42,44 @@ class Landmarks:
         at = np.clip(at, 0, size - 1)
         seen = inside & valid[at[:, 1], at[:, 0]]
         self.visible = seen.astype(np.float64)
-        self.ratio = np.where(seen, sample(ratio, self.crop_px), guess)
+        self.ratio = np.where(seen, sample(ratio, self.crop_px, valid), guess)
 
     def points(self) -> Float64Array:
         """(5, 3) un-projected, at a reference depth of one."""
         return np.column_stack([self.rays, np.ones(5)]) * self.ratio[:, None]
 
 
-def sample(image: Float32Array, points_px: Float32Array) -> Float64Array:
-    """(n,) bilinear values of ``image`` (h, w) at (n, 2) pixels; beyond the edge, the edge's."""
+def sample(
+    image: Float32Array, points_px: Float32Array, valid: npt.NDArray[np.bool_] | None = None
+) -> Float64Array:
+    """(n,) values of ``image`` (h, w) at (n, 2) pixels; beyond the edge, the edge's.
+
+    By a cubic through 4 x 4 pixels: a straight line between pixels is wrong by tenths of a
+    millimetre on a turned cheek. Where some of these are not ``valid`` (h, w), bilinear from
+    those of the nearest four that are (next to a silhouette the others are of something
+    else); NaN without any.
+    """
     height, width = image.shape
     x = np.clip(points_px[:, 0].astype(np.float64), 0.0, width - 1.0)
     y = np.clip(points_px[:, 1].astype(np.float64), 0.0, height - 1.0)
     column = np.minimum(x.astype(np.intp), width - 2)
     row = np.minimum(y.astype(np.intp), height - 2)
     dx, dy = x - column, y - row
-    top = image[row, column] * (1.0 - dx) + image[row, column + 1] * dx
-    bottom = image[row + 1, column] * (1.0 - dx) + image[row + 1, column + 1] * dx
-    return np.asarray(top * (1.0 - dy) + bottom * dy, dtype=np.float64)
+    rows, columns = row + _OFFSETS[:, None, None], column + _OFFSETS[None, :, None]
+    smooth = (column > 0) & (row > 0) & (column < width - 2) & (row < height - 2)
+    rows, columns = np.clip(rows, 0, height - 1), np.clip(columns, 0, width - 1)
+    around = image[rows, columns].astype(np.float64)
+    known = np.ones(around.shape) if valid is None else valid[rows, columns].astype(np.float64)
+    smooth &= known.all(axis=(0, 1))
+    cubic = _cubic(dy)[:, None] * _cubic(dx)[None]
+    linear = np.stack([1.0 - dy, dy])[:, None] * np.stack([1.0 - dx, dx])[None]
+    linear = linear * known[1:3, 1:3]
+    total = linear.sum(axis=(0, 1))
+    flat = (linear * around[1:3, 1:3]).sum(axis=(0, 1)) / np.where(total > 0.0, total, np.nan)
+    return np.asarray(np.where(smooth, (cubic * around).sum(axis=(0, 1)), flat), dtype=np.float64)
+
+
+def _cubic(d: Float64Array) -> Float64Array:
+    """(4, n) weights of Lagrange's cubic through -1, 0, 1, 2 at ``d`` (n,)."""
+    a, b, c = d + 1.0, d - 1.0, d - 2.0
+    return np.stack([-d * b * c / 6.0, a * b * c / 2.0, -a * d * c / 2.0, a * d * b / 6.0])

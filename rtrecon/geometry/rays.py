@@ -25,7 +25,7 @@ class CropRays:
 
     ``x``, ``y`` (h, w) float32. ``x_column`` and so on are the derivatives of the ray by
     crop column and row: floats, or (h, w) float32 where the lens distorts. ``span`` is the
-    crop's width in metres at a depth of one metre.
+    crop's width in metres at a depth of one metre, the mean of across and down its middle.
     """
 
     x: Float32Array
@@ -72,7 +72,7 @@ def crop_rays(crop: Crop, intrinsics: Intrinsics, x: Float32Array, y: Float32Arr
         (x_column, x_row, _), (y_column, y_row, _) = M.tolist()
         focal = 0.5 * (intrinsics.fx + intrinsics.fy)
         return CropRays(x, y, x_column, x_row, y_column, y_row, crop.side_px / focal)
-    nodes, value, slope = _interpolation(size)
+    nodes, value, slope, middle = _interpolation(size)
     grid = np.stack(np.meshgrid(nodes, nodes), axis=-1).reshape(-1, 2)
     rays = undistort(grid @ M[:, :2].T + M[:, 2], intrinsics).reshape(_NODES, _NODES, 2)
     derivatives = []
@@ -80,7 +80,8 @@ def crop_rays(crop: Crop, intrinsics: Intrinsics, x: Float32Array, y: Float32Arr
         out[:] = value @ rays[:, :, axis] @ value.T
         derivatives.append((value @ rays[:, :, axis] @ slope.T).astype(np.float32))
         derivatives.append((slope @ rays[:, :, axis] @ value.T).astype(np.float32))
-    ends = value[[0, -1]] @ np.stack([rays.mean(axis=0), rays.mean(axis=1)])
+    lines = np.stack([np.tensordot(middle, rays, 1), np.tensordot(middle, rays, (0, 1))])
+    ends = value[[0, -1]] @ lines
     widths = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1) * size / (size - 1)
     x_column, x_row, y_column, y_row = derivatives
     return CropRays(x, y, x_column, x_row, y_column, y_row, float(widths.mean()))
@@ -92,8 +93,11 @@ def _steps(size: int) -> Float64Array:
 
 
 @lru_cache(maxsize=8)
-def _interpolation(size: int) -> tuple[Float64Array, Float64Array, Float64Array]:
-    """Chebyshev nodes (k,), and matrices (size, k) from node values to values and slopes."""
+def _interpolation(
+    size: int,
+) -> tuple[Float64Array, Float64Array, Float64Array, Float64Array]:
+    """Chebyshev nodes (k,), matrices (size, k) from node values to values and slopes, and
+    weights (k,) of the value in the middle."""
     half = (size - 1) / 2.0
     unit = np.cos((2 * np.arange(_NODES) + 1) * np.pi / (2 * _NODES))
     at = np.arange(size) / half - 1.0
@@ -101,4 +105,5 @@ def _interpolation(size: int) -> tuple[Float64Array, Float64Array, Float64Array]
     value = np.polynomial.chebyshev.chebvander(at, _NODES - 1) @ to_nodes
     derivative = np.polynomial.chebyshev.chebder(np.eye(_NODES))
     slope = np.polynomial.chebyshev.chebvander(at, _NODES - 2) @ derivative @ to_nodes / half
-    return half * (unit + 1.0), value, slope
+    middle = np.polynomial.chebyshev.chebvander(np.zeros(1), _NODES - 1)[0] @ to_nodes
+    return half * (unit + 1.0), value, slope, middle

@@ -70,8 +70,13 @@ def _run(
         from rtrecon.train.dataset import generate_dataset
 
         generate_dataset(
-            config.out, config.face_model, config.first_seed, config.heads,
-            workers=config.workers, size_px=config.size, variants=config.variants,
+            config.out,
+            config.face_model,
+            config.first_seed,
+            config.heads,
+            workers=config.workers,
+            size_px=config.size,
+            variants=config.variants,
         )
     elif isinstance(config, SheetConfig):
         from rtrecon.train.heads.sheet import contact_sheet

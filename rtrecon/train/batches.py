@@ -95,7 +95,13 @@ def make_batch(
 
     relief, valid, mask, face = (stack(k)[:, None].float() for k in (1, 2, 3, 4))
     targets = Targets(
-        relief, valid, mask, face, stack(5).float(), stack(6).float(), stack(7).float(),
+        relief,
+        valid,
+        mask,
+        face,
+        stack(5).float(),
+        stack(6).float(),
+        stack(7).float(),
         stack(8).float(),
     )
     return images.contiguous(memory_format=torch.channels_last), targets
@@ -146,15 +152,24 @@ def _sample(
     inside = soft[..., 1] > 0.6
     value = np.where(inside, soft[..., 0] / np.maximum(soft[..., 1], 1e-6), 0.0) * zoom
     marks = (marks @ full[:, :2].T + full[:, 2] + 0.5) / size_px
-    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    turn = np.array(
+        [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
+    )
     R = turn @ R
     if flip:
         marks = marks[_FLIP_68]
         expression = expression[_FLIP_EXPRESSION]
         R = _MIRROR @ R @ _MIRROR
     return (
-        image, value.astype(np.float32), inside, soft[..., 2] > 0.5,
-        (soft[..., 3] > 0.5) & inside, expression, marks, R, np.float32(W_m / zoom),
+        image,
+        value.astype(np.float32),
+        inside,
+        soft[..., 2] > 0.5,
+        (soft[..., 3] > 0.5) & inside,
+        expression,
+        marks,
+        R,
+        np.float32(W_m / zoom),
     )
 
 

@@ -28,8 +28,12 @@ def draw_curves(log: Path, out_png: Path) -> None:
     figure, axes = plt.subplots(1, 4, figsize=(16, 3.5))
     for axis, (key, title) in zip(
         axes,
-        (("loss", "loss"), ("mae_mm", "depth error, mm"), ("normal_deg", "normals, degrees"),
-         ("mask_iou", "mask IoU")),
+        (
+            ("loss", "loss"),
+            ("mae_mm", "depth error, mm"),
+            ("normal_deg", "normals, degrees"),
+            ("mask_iou", "mask IoU"),
+        ),
         strict=True,
     ):
         axis.plot(steps, [row[key] for row in rows])
@@ -54,8 +58,14 @@ def draw_predictions(
         true = np.where(targets.valid[k, 0].cpu() > 0.5, targets.relief[k, 0].cpu(), np.nan)
         mask = np.repeat((seen * 255).astype(np.uint8)[..., None], 3, axis=2)
         tiles.append(
-            np.hstack([picture, shade_relief(np.where(seen, found, np.nan)),
-                       shade_relief(true.astype(np.float32)), mask])
+            np.hstack(
+                [
+                    picture,
+                    shade_relief(np.where(seen, found, np.nan)),
+                    shade_relief(true.astype(np.float32)),
+                    mask,
+                ]
+            )
         )
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % 2)
     rows = [np.hstack(tiles[k : k + 2]) for k in range(0, len(tiles), 2)]

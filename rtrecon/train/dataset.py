@@ -32,8 +32,17 @@ logger = logging.getLogger(__name__)
 
 _VERSION = 1
 _FIELDS = (
-    "image", "relief", "mask", "face_mask", "landmarks68_px", "landmarks5_camera", "expression",
-    "R_camera_face", "intrinsics", "scale", "seed",
+    "image",
+    "relief",
+    "mask",
+    "face_mask",
+    "landmarks68_px",
+    "landmarks5_camera",
+    "expression",
+    "R_camera_face",
+    "intrinsics",
+    "scale",
+    "seed",
 )
 
 

@@ -93,7 +93,9 @@ class FaceModel:
             with np.load(path, allow_pickle=False) as data:
                 fields = [data[name] for name in ("V", "I", "E", "names", "F", "uv", "FT")]
         except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"face model {path} is not an ICT-FaceKit file ({error}); {_WHERE}") from error
+            raise DataError(
+                f"face model {path} is not an ICT-FaceKit file ({error}); {_WHERE}"
+            ) from error
         return cls._build(*fields)
 
     @classmethod

@@ -115,7 +115,9 @@ def fit(config: FitConfig) -> None:
                 print(  # noqa: T201
                     f"\rstep {run.step}/{config.steps}  loss {run.smooth_loss:.3f}  "
                     f"{rate * config.batch:.0f} pictures/s  {left_min:.0f} min to go ",
-                    end="", file=sys.stderr, flush=True,
+                    end="",
+                    file=sys.stderr,
+                    flush=True,
                 )
             if run.step % config.every == 0 or run.step == config.steps:
                 run.report(held_out, validation_rows.astype(int), parts, len(training))
@@ -140,9 +142,12 @@ class _Run:
         decayed = [p for p in self.network.parameters() if p.ndim >= 2]
         others = [p for p in self.network.parameters() if p.ndim < 2]
         self._optimiser = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": config.weight_decay},
-             {"params": others, "weight_decay": 0.0}],
-            lr=config.rate, betas=(0.9, 0.98),
+            [
+                {"params": decayed, "weight_decay": config.weight_decay},
+                {"params": others, "weight_decay": 0.0},
+            ],
+            lr=config.rate,
+            betas=(0.9, 0.98),
         )
         self.step, self.smooth_loss = 0, 0.0
         self.ema = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
@@ -205,7 +210,9 @@ class _Run:
             scores.append(face_scores(out, targets))
             shown = shown or (images.cpu(), out, targets)
         row: dict[str, Any] = {
-            "step": self.step, "size": self._config.size, "pictures": heads,
+            "step": self.step,
+            "size": self._config.size,
+            "pictures": heads,
             "loss": round(self.smooth_loss, 4),
             **{k: round(float(np.mean([s[k] for s in scores])), 4) for k in scores[0]},
             **{f"loss_{k}": round(v, 4) for k, v in parts.items()},
@@ -216,7 +223,11 @@ class _Run:
             file.write(json.dumps(row) + "\n")
         logger.info(
             "\nstep %d: %.2f mm (plane %.1f), normals %.1f deg, mask IoU %.3f",
-            self.step, row["mae_mm"], row["plane_mm"], row["normal_deg"], row["mask_iou"],
+            self.step,
+            row["mae_mm"],
+            row["plane_mm"],
+            row["normal_deg"],
+            row["mask_iou"],
         )
         draw_curves(log, self._config.out / "curves.png")
         if shown is not None:
@@ -229,7 +240,9 @@ class _Run:
         for k, state in self._optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{k}.{key}": torch.as_tensor(v) for key, v in state.items()}
         header = {
-            "network": self.network.config.as_dict(), "step": self.step, "loss": self.smooth_loss,
+            "network": self.network.config.as_dict(),
+            "step": self.step,
+            "loss": self.smooth_loss,
             "seed": self._config.seed,
         }
         save_tensors(self._path, tensors, header)

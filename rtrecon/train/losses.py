@@ -46,9 +46,7 @@ def total_loss(out: Outputs, target: Targets) -> tuple[Tensor, dict[str, float]]
     # The wanted accuracy is a hundredth of the crop: scale so that the parts are of order one.
     absolute = _mean(error.abs(), weight) * 8.0
     shaped = _mean(shape.abs(), weight) * 24.0
-    slopes = sum(
-        (_slope_loss(error, gt, weight, step) for step in (1, 2, 4, 8)), torch.zeros(())
-    )
+    slopes = sum((_slope_loss(error, gt, weight, step) for step in (1, 2, 4, 8)), torch.zeros(()))
     n_out, n_gt = normals_from_relief(relief), normals_from_relief(gt)
     inner = -functional.max_pool2d(-target.valid, 3, 1, 1)
     normal = _mean(1.0 - (n_out * n_gt).sum(1, keepdim=True), weight * inner) * 3.0
@@ -57,8 +55,14 @@ def total_loss(out: Outputs, target: Targets) -> tuple[Tensor, dict[str, float]]
     expression = (out.expression.float() - target.expression).abs().mean()
     rotation = (out.rotation - target.rotation).abs().mean() * 0.5
     parts = {
-        "absolute": absolute, "shape": shaped, "slopes": slopes, "normal": normal, "mask": mask,
-        "landmarks": landmarks, "expression": expression, "rotation": rotation,
+        "absolute": absolute,
+        "shape": shaped,
+        "slopes": slopes,
+        "normal": normal,
+        "mask": mask,
+        "landmarks": landmarks,
+        "expression": expression,
+        "rotation": rotation,
     }
     loss = torch.stack(list(parts.values())).sum()
     return loss, {name: float(value.detach()) for name, value in parts.items()}

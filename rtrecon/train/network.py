@@ -64,7 +64,9 @@ class Outputs:
     rotation: Tensor
 
 
-def _conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1) -> nn.Sequential:
+def _conv(
+    inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1
+) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
@@ -164,7 +166,10 @@ class FaceDpt(nn.Module):
         self.units4 = nn.Sequential(_Separable(f), _Separable(f))
         self.reduce = _conv(f, c.head, kernel=1)
         self.dense = nn.Sequential(
-            _Separable(c.head), nn.ReLU(), nn.Conv2d(c.head, 16, 3, padding=1), nn.ReLU(),
+            _Separable(c.head),
+            nn.ReLU(),
+            nn.Conv2d(c.head, 16, 3, padding=1),
+            nn.ReLU(),
             nn.Conv2d(16, 2, 1),
         )
         self.coarse = nn.Linear(c.width, 2 * 16)

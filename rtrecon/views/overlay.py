@@ -35,7 +35,11 @@ def draw_overlay(
         cv2.rectangle(out, (x0, y0), (x1, y1), _BOX, thick, cv2.LINE_AA)
         for x, y in face.landmarks_px:
             cv2.circle(
-                out, (round(float(x)), round(float(y))), max(2, round(2.5 * scale)), _MARK, -1,
+                out,
+                (round(float(x)), round(float(y))),
+                max(2, round(2.5 * scale)),
+                _MARK,
+                -1,
                 cv2.LINE_AA,
             )
         distance_m = float(face.T_camera_face[2, 3])

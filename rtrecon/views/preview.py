@@ -123,9 +123,7 @@ def depth_picture(face: FaceReconstruction, size_px: tuple[int, int]) -> BgrImag
     near = float(_eyes_below(face)[2]) - 0.06
     level = np.clip((near + _SPAN_M - depth_m) / _SPAN_M, 0, 1)
     off = np.isnan(level)
-    colored = cv2.applyColorMap(
-        (np.nan_to_num(level) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO
-    )
+    colored = cv2.applyColorMap((np.nan_to_num(level) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
     colored[off] = 28
     image = np.asarray(cv2.resize(colored, size_px, interpolation=cv2.INTER_LINEAR), np.uint8)
     width, height = size_px
@@ -134,9 +132,7 @@ def depth_picture(face: FaceReconstruction, size_px: tuple[int, int]) -> BgrImag
     )
     image[height // 4 : height // 4 + len(bar), width - 18 : width - 8] = bar
     put_text(image, f"{near * 1000:.0f} mm", (width - 78, height // 4 - 6), 0.9)
-    put_text(
-        image, f"{(near + _SPAN_M) * 1000:.0f} mm", (width - 78, height * 3 // 4 + 16), 0.9
-    )
+    put_text(image, f"{(near + _SPAN_M) * 1000:.0f} mm", (width - 78, height * 3 // 4 + 16), 0.9)
     return image
 
 
@@ -144,4 +140,3 @@ def _eyes_below(face: FaceReconstruction) -> np.ndarray:
     """(3,) metres: four centimetres below the middle of the eyes, about the middle of a face."""
     below = np.array([0.0, 0.035, 0.0, 1.0])
     return np.asarray((face.T_camera_face @ below)[:3], dtype=np.float32)
-

@@ -304,9 +304,7 @@ class FaceWindow:
         for k, line in enumerate(lines):
             put_text(panel, line, (6, 16 * (k + 1)), 0.95)
         inset = np.vstack([small, panel])
-        self._inset.textures = [
-            self._o3d.geometry.Image(np.ascontiguousarray(inset[..., ::-1]))
-        ]
+        self._inset.textures = [self._o3d.geometry.Image(np.ascontiguousarray(inset[..., ::-1]))]
         self._inset_size = (inset.shape[1], inset.shape[0])
         self._inset_changed = True
 

@@ -84,8 +84,12 @@ def glasses_parts(
         path = np.stack([x, y, front - curve * x**2], axis=1)
         if rim:
             frames.append(tube(path, thick, Material.FRAME, closed=True))
-        disc = np.stack([eye[None] * [1, 1, 0] + (path - [eye[0], eye[1], 0]) * [s, s, 1]
-                         for s in (0.0, 0.5, 0.97)])
+        disc = np.stack(
+            [
+                eye[None] * [1, 1, 0] + (path - [eye[0], eye[1], 0]) * [s, s, 1]
+                for s in (0.0, 0.5, 0.97)
+            ]
+        )
         disc[..., 0] = eye[0] + (x - eye[0])[None] * np.array([0.0, 0.5, 0.97])[:, None]
         disc[..., 1] = eye[1] + drop + shape_y[None] * np.array([0.0, 0.5, 0.97])[:, None]
         disc[..., 2] = front - curve * disc[..., 0] ** 2
@@ -98,13 +102,17 @@ def glasses_parts(
             )
         )
         side = np.sign(eye[0])
-        hinge = np.array([eye[0] + side * width, eye[1] + drop + height * 0.4, front - curve * (abs(eye[0]) + width) ** 2])
+        hinge = np.array(
+            [
+                eye[0] + side * width,
+                eye[1] + drop + height * 0.4,
+                front - curve * (abs(eye[0]) + width) ** 2,
+            ]
+        )
         ear = np.array([side * (abs(marks[0, 0]) + 0.3), marks[0, 1] + 1.3, marks[0, 2] - 3.0])
         frames.append(tube(np.linspace(hinge, ear, 8), thick * 0.8, Material.FRAME))
     bridge_y = left[1] + drop + height * 0.35
-    bridge = np.linspace(
-        [left[0] + width, bridge_y, front], [right[0] - width, bridge_y, front], 8
-    )
+    bridge = np.linspace([left[0] + width, bridge_y, front], [right[0] - width, bridge_y, front], 8)
     bridge[:, 1] += 0.25 * np.sin(np.linspace(0, np.pi, 8))
     frames.append(tube(bridge, thick * 0.9, Material.FRAME))
     return frames, lenses
@@ -121,9 +129,10 @@ def torso_part(rng: np.random.Generator) -> Part:
     angle = np.linspace(0, 2 * np.pi, 48)
     center_z = np.interp(np.arange(10), [0, 4, 9], [-1.0, -2.0, -1.5])
     x = half_width[:, None] * np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** 0.8
-    z = center_z[:, None] + half_depth[:, None] * np.sign(np.sin(angle)) * np.abs(
-        np.sin(angle)
-    ) ** 0.8
+    z = (
+        center_z[:, None]
+        + half_depth[:, None] * np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** 0.8
+    )
     folds = rng.normal(0, 0.25, (10, 48))
     folds[:, -1] = folds[:, 0]
     x = x * (1 + 0.01 * folds)
@@ -145,7 +154,9 @@ def face_mask_part(
     """A cloth mask over mouth and nose: the skin below it, pushed out and smoothed."""
     mean = model.vertices
     ax = np.abs(mean[:, 0])
-    upper = np.interp(ax, [0, 1.5, 3.5, 6.5, 7.6], [2.0, 0.9, 0.0, -0.6, -0.6]) + rng.normal(0, 0.25)
+    upper = np.interp(ax, [0, 1.5, 3.5, 6.5, 7.6], [2.0, 0.9, 0.0, -0.6, -0.6]) + rng.normal(
+        0, 0.25
+    )
     if rng.random() < 0.2:
         upper -= 2.6  # worn below the nose
     lower = np.interp(ax, [0, 3, 5.5, 7.2], [-9.0, -8.0, -5.5, -3.0])
@@ -172,7 +183,9 @@ def face_mask_part(
         points[:, 2] = np.maximum(points[:, 2], skin_z)
     points[:, 2] += rng.uniform(0.2, 0.6)
     uv = mean[used][:, :2] / 12.0
-    return Part(points.astype(np.float32), triangles, float(Material.FACE_MASK), uv.astype(np.float32))
+    return Part(
+        points.astype(np.float32), triangles, float(Material.FACE_MASK), uv.astype(np.float32)
+    )
 
 
 def headset_parts(rng: np.random.Generator, vertices: Float32Array) -> list[Part]:
@@ -186,7 +199,8 @@ def headset_parts(rng: np.random.Generator, vertices: Float32Array) -> list[Part
     for sign in (-1.0, 1.0):
         parts.append(
             ellipsoid(
-                np.array([sign * side, y, z]), np.array([1.6, 4.0, 3.4]) * rng.uniform(0.8, 1.1),
+                np.array([sign * side, y, z]),
+                np.array([1.6, 4.0, 3.4]) * rng.uniform(0.8, 1.1),
                 Material.OBJECT,
             )
         )
@@ -196,7 +210,11 @@ def headset_parts(rng: np.random.Generator, vertices: Float32Array) -> list[Part
         start = np.array([sign * side, y - 2.5, z + 1.0])
         end = mouth + np.array([sign * 1.8, -1.0, 2.2])
         t = np.linspace(0, 1, 12)[:, None]
-        bend = start * (1 - t) ** 2 + 2 * t * (1 - t) * np.array([sign * (side + 1), end[1] - 1, end[2]]) + t**2 * end
+        bend = (
+            start * (1 - t) ** 2
+            + 2 * t * (1 - t) * np.array([sign * (side + 1), end[1] - 1, end[2]])
+            + t**2 * end
+        )
         parts.append(tube(bend, 0.22, Material.OBJECT))
         parts.append(ellipsoid(end, np.array([0.8, 0.7, 0.8]), Material.OBJECT))
     return parts
@@ -218,8 +236,12 @@ def occluder_parts(rng: np.random.Generator, vertices: Float32Array) -> list[Par
         )
         uv = np.stack(np.broadcast_arrays(angle[None] / 6.3, (y + 4.5) / 9), -1).reshape(-1, 2)
         return [
-            Part(points.reshape(-1, 3).astype(np.float32), grid_triangles(6, 32),
-                 float(Material.OBJECT), uv.astype(np.float32)),
+            Part(
+                points.reshape(-1, 3).astype(np.float32),
+                grid_triangles(6, 32),
+                float(Material.OBJECT),
+                uv.astype(np.float32),
+            ),
             *_hand(rng, anchor + np.array([rng.choice([-4.0, 4.0]), 0, 2.0])),
         ]
     size = (3.6, 7.4) if kind == "phone" else (rng.uniform(0.6, 2), rng.uniform(6, 16))
@@ -232,8 +254,12 @@ def occluder_parts(rng: np.random.Generator, vertices: Float32Array) -> list[Par
     points = anchor + np.concatenate([flat, (flat @ tilt)[..., None]], axis=-1)
     uv = np.stack([s, t], axis=-1).reshape(-1, 2) * 0.5 + 0.5
     return [
-        Part(points.reshape(-1, 3).astype(np.float32), grid_triangles(6, 6),
-             float(Material.OBJECT), uv.astype(np.float32)),
+        Part(
+            points.reshape(-1, 3).astype(np.float32),
+            grid_triangles(6, 6),
+            float(Material.OBJECT),
+            uv.astype(np.float32),
+        ),
         *_hand(rng, anchor + np.append(turn @ [size[0] * 0.9, -size[1] * 0.3], 0.6)),
     ]
 

@@ -41,13 +41,16 @@ def backdrop(rng: np.random.Generator, noise: NoiseBank, size_px: int) -> Float3
             cv2.fillPoly(canvas, [box], colour_tuple, lineType=cv2.LINE_AA)
         else:
             cv2.ellipse(
-                canvas, (tuple(centre), tuple(extent * 2), float(rng.uniform(0, 180))),
-                colour_tuple, -1, lineType=cv2.LINE_AA,
+                canvas,
+                (tuple(centre), tuple(extent * 2), float(rng.uniform(0, 180))),
+                colour_tuple,
+                -1,
+                lineType=cv2.LINE_AA,
             )
         image = canvas
     if rng.random() < 0.25:  # bars or shelves
         period = rng.uniform(6, 40)
-        stripes = (np.sin((x if rng.random() < 0.5 else y) * n / period * 2 * np.pi) > 0)
+        stripes = np.sin((x if rng.random() < 0.5 else y) * n / period * 2 * np.pi) > 0
         image = image * np.where(stripes, 1.0, rng.uniform(0.4, 0.9))[..., None]
     sigma = float(rng.choice([0.0, 1.0, 3.0, 8.0]))
     if sigma > 0:

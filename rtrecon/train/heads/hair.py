@@ -81,8 +81,10 @@ class Scalp:
 
 def sample_style(rng: np.random.Generator) -> HairStyle | None:
     """A random style; None is bald."""
-    kind = rng.choice(["none", "short", "long", "fringe", "curly", "scarf", "cap"],
-                      p=[0.10, 0.32, 0.20, 0.16, 0.10, 0.06, 0.06])
+    kind = rng.choice(
+        ["none", "short", "long", "fringe", "curly", "scarf", "cap"],
+        p=[0.10, 0.32, 0.20, 0.16, 0.10, 0.06, 0.06],
+    )
     if kind == "none":
         return None
     front = rng.normal(0.80, 0.09)

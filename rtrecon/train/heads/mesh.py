@@ -51,9 +51,9 @@ def grid_triangles(rows: int, columns: int, *, wrap: bool = False) -> Int32Array
     if wrap:
         index = np.concatenate([index, index[:, :1]], axis=1)
     a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
-    return np.stack(
-        [np.stack([a, c, b], axis=-1), np.stack([b, c, d], axis=-1)], axis=2
-    ).reshape(-1, 3)
+    return np.stack([np.stack([a, c, b], axis=-1), np.stack([b, c, d], axis=-1)], axis=2).reshape(
+        -1, 3
+    )
 
 
 def join(parts: list[Part]) -> tuple[Float32Array, Int32Array]:

@@ -128,8 +128,19 @@ class Rasterizer:
         indices = context.buffer(np.ascontiguousarray(triangles).tobytes())
         array = context.vertex_array(
             self._program,
-            [(vertices, "3f 3f 2f 1f 1f 4f 4f", "position", "normal", "uv", "material", "cover",
-              "weights_a", "weights_b")],
+            [
+                (
+                    vertices,
+                    "3f 3f 2f 1f 1f 4f 4f",
+                    "position",
+                    "normal",
+                    "uv",
+                    "material",
+                    "cover",
+                    "weights_a",
+                    "weights_b",
+                )
+            ],
             indices,
         )
         self._frame.use()

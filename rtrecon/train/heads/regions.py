@@ -72,15 +72,15 @@ def head_regions(model: FaceModel) -> HeadRegions:
     def soft(signed_distance: Float32Array, width: float) -> Float32Array:
         return np.clip(0.5 + signed_distance / width, 0.0, 1.0).astype(np.float32)
 
-    lips = np.maximum(
-        _inside(V, marks[48:60]), -1e9
-    )
+    lips = np.maximum(_inside(V, marks[48:60]), -1e9)
     weights[:, 0] = soft(lips, 0.25) * front
     brow = np.minimum(_from_line(V, marks[17:22]), _from_line(V, marks[22:27]))
     weights[:, 1] = soft(0.42 - brow, 0.3) * front
     # Beard: jaw, chin, moustache and sideburns; a curve in the frontal view bounds it above.
     ax = np.abs(x)
-    upper = np.interp(ax, [0, 1.2, 2.6, 4.0, 5.5, 6.8, 7.6], [-1.35, -1.5, -2.6, -3.6, -2.8, 0.5, 3.5])
+    upper = np.interp(
+        ax, [0, 1.2, 2.6, 4.0, 5.5, 6.8, 7.6], [-1.35, -1.5, -2.6, -3.6, -2.8, 0.5, 3.5]
+    )
     below = soft((upper - y).astype(np.float32), 0.7)
     neck = soft((y + 10.0).astype(np.float32), 2.0)
     soul = np.exp(-((x / 1.1) ** 2 + ((y + 5.2) / 0.35) ** 2)) * 0.5

@@ -111,11 +111,17 @@ class HeadGenerator:
             image = self._picture(rng, scene, shader, look, face_mask)
             samples.append(
                 Sample(
-                    image, relief, mask, face_mask, marks_px,
-                    scene.five_camera.astype(np.float32), scene.expression,
+                    image,
+                    relief,
+                    mask,
+                    face_mask,
+                    marks_px,
+                    scene.five_camera.astype(np.float32),
+                    scene.expression,
                     scene.R_camera_face.astype(np.float32),
                     (focal * scale, focal * scale, float(center[0]), float(center[1])),
-                    z_ref, W_m,
+                    z_ref,
+                    W_m,
                 )
             )
         return samples
@@ -135,10 +141,15 @@ class HeadGenerator:
         R, t, camera = _place(rng, vertices)
         marks = vertices[LANDMARKS_68]
         marks_camera = (marks.astype(np.float64) * 0.01) @ (R @ _HEAD_CAMERA).T + t
-        five = np.stack([
-            marks_camera[36:42].mean(axis=0), marks_camera[42:48].mean(axis=0),
-            marks_camera[30], marks_camera[48], marks_camera[54],
-        ])
+        five = np.stack(
+            [
+                marks_camera[36:42].mean(axis=0),
+                marks_camera[42:48].mean(axis=0),
+                marks_camera[30],
+                marks_camera[48],
+                marks_camera[54],
+            ]
+        )
         crop = self._crop(rng, camera, five)
         torso_R = _rotation(*(np.array(_angles(R)) * [0.3, 0.25, 0.3]))
         rows, triangles = join(parts)
@@ -152,8 +163,9 @@ class HeadGenerator:
             lens_rows, lens_triangles = join(lenses)
             _to_camera(lens_rows, np.ones(len(lens_rows), bool), R, t, np.zeros(3))
             lens = self._raster.render(lens_rows, lens_triangles, H, crop.size_px)
-        return _Scene(crop, camera, R, t, marks_camera, five, model.to_arkit(weights), beard_cm,
-                      buffer, lens)
+        return _Scene(
+            crop, camera, R, t, marks_camera, five, model.to_arkit(weights), beard_cm, buffer, lens
+        )
 
     def _grow_beard(
         self, rng: np.random.Generator, vertices: Float32Array, normals: Float32Array, length: float
@@ -170,8 +182,12 @@ class HeadGenerator:
         self, rng: np.random.Generator, vertices: Float32Array, normals: Float32Array
     ) -> tuple[list[Part], list[Part]]:
         head = Part(
-            vertices, self._triangles, self._regions.material, self._model.uv.copy(),
-            normals=normals, weights=self._regions.weights,
+            vertices,
+            self._triangles,
+            self._regions.material,
+            self._model.uv.copy(),
+            normals=normals,
+            weights=self._regions.weights,
         )
         is_eye = self._regions.material == float(Material.EYE)
         head.uv[is_eye] = self._regions.eye_uv[is_eye]
@@ -223,7 +239,8 @@ class HeadGenerator:
         mask &= inside
         relief[~inside] = np.nan
         return (
-            relief, mask.astype(np.uint8) * np.uint8(255),
+            relief,
+            mask.astype(np.uint8) * np.uint8(255),
             (bare & mask).astype(np.uint8) * np.uint8(255),
         )
 
@@ -244,8 +261,13 @@ class HeadGenerator:
             glow = np.zeros_like(radiance)
             if look.lens_shine > 0:
                 d = rng.normal(0, 0.4, 2)
-                facing = np.clip(1 - 3 * np.abs(lens.normal[..., 0] - d[0])
-                                 - 3 * np.abs(lens.normal[..., 1] - d[1]), 0, 1)
+                facing = np.clip(
+                    1
+                    - 3 * np.abs(lens.normal[..., 0] - d[0])
+                    - 3 * np.abs(lens.normal[..., 1] - d[1]),
+                    0,
+                    1,
+                )
                 glow = (facing * seen * look.lens_shine)[..., None] * rng.random(3)
             radiance = (radiance * tint + glow).astype(np.float32)
         cover = cv2.resize(shader.solid.astype(np.float32), (n, n), interpolation=cv2.INTER_AREA)
@@ -268,7 +290,9 @@ def _sample_expression(rng: np.random.Generator, model: FaceModel) -> Float32Arr
         for side in ("_L", "_R"):
             w[index[stem + side]] = np.clip(value + rng.normal(0, skew * abs(value) + 1e-6), 0, 1)
 
-    kind = rng.choice(["neutral", "smile", "talk", "mixed", "strong"], p=[0.22, 0.2, 0.24, 0.24, 0.1])
+    kind = rng.choice(
+        ["neutral", "smile", "talk", "mixed", "strong"], p=[0.22, 0.2, 0.24, 0.24, 0.1]
+    )
     if kind == "smile":
         both("mouthSmile", rng.uniform(0.2, 1.0))
         both("cheekSquint", rng.uniform(0, 0.7))
@@ -285,7 +309,9 @@ def _sample_expression(rng: np.random.Generator, model: FaceModel) -> Float32Arr
         count = int(rng.integers(2, 8))
         chosen = rng.choice(len(names), count, replace=False)
         w[chosen] = rng.uniform(0, 1.0 if kind == "strong" else 0.55, count)
-        w[[k for name, k in index.items() if name.startswith(("eyeLook", "Pupil", "mouthClose"))]] = 0
+        w[
+            [k for name, k in index.items() if name.startswith(("eyeLook", "Pupil", "mouthClose"))]
+        ] = 0
     if rng.random() < 0.4:
         both("browDown" if rng.random() < 0.4 else "browOuterUp", rng.uniform(0, 0.7))
         both("browInnerUp", rng.uniform(0, 0.6), 0.0)
@@ -302,7 +328,12 @@ def _sample_expression(rng: np.random.Generator, model: FaceModel) -> Float32Arr
 def _rotation(yaw: float, pitch: float, roll: float) -> Float64Array:
     """R = Rz(roll) Rx(pitch) Ry(yaw), radians, camera axes."""
     cy, sy, cp, sp, cr, sr = (
-        np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch), np.cos(roll), np.sin(roll),
+        np.cos(yaw),
+        np.sin(yaw),
+        np.cos(pitch),
+        np.sin(pitch),
+        np.cos(roll),
+        np.sin(roll),
     )
     Ry = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     Rx = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
@@ -330,10 +361,12 @@ def _place(
     if rng.random() < 0.08:
         distance = float(rng.uniform(1.5, 3.0))
     spread = 0.2 if rng.random() < 0.92 else 0.45
-    at_px = np.array([
-        width * np.clip(rng.normal(0.5, spread * 0.6), 0.08, 0.92),
-        height * np.clip(rng.normal(0.48, spread * 0.5), 0.12, 0.88),
-    ])
+    at_px = np.array(
+        [
+            width * np.clip(rng.normal(0.5, spread * 0.6), 0.08, 0.92),
+            height * np.clip(rng.normal(0.48, spread * 0.5), 0.12, 0.88),
+        ]
+    )
     ray = np.array([(at_px[0] - camera.cx) / camera.fx, (at_px[1] - camera.cy) / camera.fy, 1.0])
     nose = vertices[LANDMARKS_68][27].astype(np.float64) * 0.01
     t = ray * distance - R @ _HEAD_CAMERA @ nose
@@ -341,7 +374,10 @@ def _place(
 
 
 def _to_camera(
-    rows: Float32Array, which: npt.NDArray[np.bool_], R: Float64Array, t: Float64Array,
+    rows: Float32Array,
+    which: npt.NDArray[np.bool_],
+    R: Float64Array,
+    t: Float64Array,
     pivot_cm: Float64Array,
 ) -> None:
     """Move vertex rows from the head frame (cm) to the camera frame (m), in place."""
@@ -352,9 +388,9 @@ def _to_camera(
 
 def _project(camera: Intrinsics, points_camera: Float64Array) -> Float32Array:
     xy = points_camera[:, :2] / points_camera[:, 2:]
-    return np.stack([camera.fx * xy[:, 0] + camera.cx, camera.fy * xy[:, 1] + camera.cy], -1).astype(
-        np.float32
-    )
+    return np.stack(
+        [camera.fx * xy[:, 0] + camera.cx, camera.fy * xy[:, 1] + camera.cy], -1
+    ).astype(np.float32)
 
 
 def _crop_homography(crop: Crop, camera: Intrinsics) -> Float64Array:

@@ -17,14 +17,38 @@ from rtrecon.types import Float32Array
 __all__ = ["Look", "NoiseBank", "Shader", "sample_look"]
 
 # The ten tones of the Monk Skin Tone scale (Google, CC BY 4.0), sRGB.
-_MONK = np.array(
-    [[246, 237, 228], [243, 231, 219], [247, 234, 208], [234, 218, 186], [215, 189, 150],
-     [160, 126, 86], [130, 92, 67], [96, 65, 52], [58, 49, 42], [41, 36, 32]], dtype=np.float32
-) / 255.0
+_MONK = (
+    np.array(
+        [
+            [246, 237, 228],
+            [243, 231, 219],
+            [247, 234, 208],
+            [234, 218, 186],
+            [215, 189, 150],
+            [160, 126, 86],
+            [130, 92, 67],
+            [96, 65, 52],
+            [58, 49, 42],
+            [41, 36, 32],
+        ],
+        dtype=np.float32,
+    )
+    / 255.0
+)
 _HAIR_COLORS = np.array(
-    [[0.012, 0.010, 0.009], [0.03, 0.018, 0.011], [0.07, 0.038, 0.020], [0.16, 0.09, 0.045],
-     [0.36, 0.24, 0.12], [0.55, 0.42, 0.25], [0.28, 0.08, 0.03], [0.35, 0.34, 0.33],
-     [0.62, 0.61, 0.6]], dtype=np.float32)
+    [
+        [0.012, 0.010, 0.009],
+        [0.03, 0.018, 0.011],
+        [0.07, 0.038, 0.020],
+        [0.16, 0.09, 0.045],
+        [0.36, 0.24, 0.12],
+        [0.55, 0.42, 0.25],
+        [0.28, 0.08, 0.03],
+        [0.35, 0.34, 0.33],
+        [0.62, 0.61, 0.6],
+    ],
+    dtype=np.float32,
+)
 
 
 def srgb_to_linear(values: Float32Array) -> Float32Array:
@@ -147,16 +171,28 @@ def sample_look(rng: np.random.Generator, beard_length_cm: float) -> Look:
         lid=(rng.random(3) ** 2 * 0.5 if shadow else skin * [0.75, 0.6, 0.6]).astype(np.float32),
         lid_strength=float(rng.uniform(0.2, 0.8) if shadow else rng.uniform(0, 0.6)),
         scalp_stubble=float(rng.uniform(0.0, 0.8)),
-        iris=(np.array([[0.05, 0.025, 0.012], [0.12, 0.07, 0.03], [0.12, 0.22, 0.35],
-                        [0.12, 0.2, 0.1], [0.25, 0.27, 0.28]])[rng.integers(5)]
-              * rng.uniform(0.6, 1.3)).astype(np.float32),
+        iris=(
+            np.array(
+                [
+                    [0.05, 0.025, 0.012],
+                    [0.12, 0.07, 0.03],
+                    [0.12, 0.22, 0.35],
+                    [0.12, 0.2, 0.1],
+                    [0.25, 0.27, 0.28],
+                ]
+            )[rng.integers(5)]
+            * rng.uniform(0.6, 1.3)
+        ).astype(np.float32),
         cloth=_fabric(rng),
         hat=_fabric(rng),
         thing=_fabric(rng),
         frame=(rng.random(3) ** 3 * (0.05 if rng.random() < 0.6 else 0.7)).astype(np.float32),
         mask_color=(np.array([0.5, 0.65, 0.75]) if rng.random() < 0.5 else rng.random(3)).astype(
-            np.float32),
-        lens_tint=float(rng.uniform(0.6, 0.95)) if rng.random() < 0.2 else float(rng.uniform(0, 0.15)),
+            np.float32
+        ),
+        lens_tint=float(rng.uniform(0.6, 0.95))
+        if rng.random() < 0.2
+        else float(rng.uniform(0, 0.15)),
         lens_shine=float(rng.uniform(0.0, 1.0)) if rng.random() < 0.6 else 0.0,
         gloss=float(rng.uniform(0.02, 0.28)),
         gloss_power=float(rng.uniform(8, 60)),
@@ -248,15 +284,20 @@ class Shader:
         skin = _mix(skin, look.lips * (1 + 0.12 * fine[..., None]), W[..., 0] * look.lips_strength)
         strands = np.clip(0.65 + 0.45 * grain, 0, 1)
         skin = _mix(skin, look.hair * 0.8, W[..., 1] * look.brow_density * strands)
-        skin = _mix(skin, look.hair * (0.8 + 0.4 * strands[..., None]),
-                    np.clip(W[..., 2] * look.beard * (0.55 + 0.6 * strands), 0, 1))
+        skin = _mix(
+            skin,
+            look.hair * (0.8 + 0.4 * strands[..., None]),
+            np.clip(W[..., 2] * look.beard * (0.55 + 0.6 * strands), 0, 1),
+        )
         skin = _mix(skin, look.hair, W[..., 6] * look.scalp_stubble * strands)
         out = np.where((material == Material.SKIN)[..., None], np.clip(skin, 0.003, 0.95), out)
 
         eye = material == Material.EYE
         if eye.any():
             r = np.hypot(u, v)
-            white = np.array([0.62, 0.56, 0.53], np.float32) * (1 - 0.25 * np.clip(r, 0, 1))[..., None]
+            white = (
+                np.array([0.62, 0.56, 0.53], np.float32) * (1 - 0.25 * np.clip(r, 0, 1))[..., None]
+            )
             iris = look.iris * (0.8 + 0.35 * np.sin(40 * np.arctan2(v, u)) ** 2)[..., None]
             edge = np.clip((0.50 - r) / 0.05, 0, 1)[..., None]
             pupil = np.clip((0.20 - r) / 0.03, 0, 1)[..., None]
@@ -281,7 +322,9 @@ class Shader:
             shade = np.clip(1 + 0.35 * streak + 0.25 * wave, 0.25, 2.2)
             out = np.where(hair[..., None], look.hair * shade[..., None], out)
         for of, fabric in (
-            (Material.CLOTH, look.cloth), (Material.HAT, look.hat), (Material.OBJECT, look.thing),
+            (Material.CLOTH, look.cloth),
+            (Material.HAT, look.hat),
+            (Material.OBJECT, look.thing),
         ):
             here = material == of
             if here.any():
@@ -342,9 +385,14 @@ class Shader:
         gloss = np.zeros(material.shape, np.float32)
         power = np.full(material.shape, 20.0, np.float32)
         for of, strength, sharp in (
-            (Material.SKIN, look.gloss, look.gloss_power), (Material.HAND, look.gloss, 20.0),
-            (Material.EYE, 2.5, 500.0), (Material.TEETH, 0.6, 120.0), (Material.GUMS, 0.5, 80.0),
-            (Material.HAIR, 0.25, 18.0), (Material.FRAME, 0.8, 80.0), (Material.OBJECT, 0.4, 60.0),
+            (Material.SKIN, look.gloss, look.gloss_power),
+            (Material.HAND, look.gloss, 20.0),
+            (Material.EYE, 2.5, 500.0),
+            (Material.TEETH, 0.6, 120.0),
+            (Material.GUMS, 0.5, 80.0),
+            (Material.HAIR, 0.25, 18.0),
+            (Material.FRAME, 0.8, 80.0),
+            (Material.OBJECT, 0.4, 60.0),
         ):
             here = material == of
             gloss[here], power[here] = strength, sharp
@@ -379,8 +427,10 @@ def _sample_lights(
 ) -> list[tuple[Float32Array, Float32Array, float]]:
     """Directions toward the lights (camera frame), linear colours, softness in metres."""
     lights = []
-    scheme = rng.choice(["frontal", "side", "top", "screen", "back", "many", "flat"],
-                        p=[0.2, 0.24, 0.16, 0.12, 0.08, 0.14, 0.06])
+    scheme = rng.choice(
+        ["frontal", "side", "top", "screen", "back", "many", "flat"],
+        p=[0.2, 0.24, 0.16, 0.12, 0.08, 0.14, 0.06],
+    )
     count = {"many": 3, "flat": 0}.get(str(scheme), 1) + int(rng.random() < 0.45)
     for k in range(count):
         if k > 0 or scheme == "many":
@@ -403,8 +453,11 @@ def _sample_lights(
             tint = tint * rng.uniform(0.3, 1.2, 3)
         strength = rng.uniform(0.4, 1.8) if k == 0 else rng.uniform(0.1, 0.8)
         lights.append(
-            (direction.astype(np.float32), (tint * strength).astype(np.float32),
-             float(rng.choice([0.001, 0.004, 0.012])))
+            (
+                direction.astype(np.float32),
+                (tint * strength).astype(np.float32),
+                float(rng.choice([0.001, 0.004, 0.012])),
+            )
         )
     return lights
 

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+def test_help_and_version(run_cli: Cli) -> None:
+    code, out, _ = run_cli("--help")
+    assert code == 0
+    assert "run " in out
+    assert "doctor" in out
+    code, out, _ = run_cli("--version")
+    assert (code, out.startswith("rtrecon ")) == (0, True)
+    assert run_cli()[0] == 2
+
+
+def test_unknown_command_is_a_users_mistake(run_cli: Cli) -> None:
+    code, _, err = run_cli("rnu")
+    assert code == 2
+    assert "rnu" in err
+    assert "run" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--faces", "0"], "--faces"),
+        (["--ipd-mm", "6"], "--ipd-mm"),
+        (["--fov", "500"], "--fov"),
+        (["--size", "big"], "1280x720"),
+        (["--max-frames", "0"], "--max-frames"),
+        (["--fov", "60", "--intrinsics", "k.json"], "not both"),
+        (["--view", "web"], "web"),
+    ],
+)
+def test_wrong_options_are_explained(run_cli: Cli, arguments: list[str], words: str) -> None:
+    code, _, err = run_cli("run", "demo", *arguments)
+    assert code == 2
+    assert words in err
+    assert "Traceback" not in err
+
+
+def test_a_missing_model_lists_what_there_is(run_cli: Cli) -> None:
+    code, _, err = run_cli("run", "demo", "--view", "none", "--model", "no-such-model")
+    assert code == 2
+    assert "no-such-model" in err
+    assert "Traceback" not in err
+
+
+def test_debug_shows_the_traceback(run_cli: Cli) -> None:
+    code, _, err = run_cli("run", "demo", "--view", "none", "--model", "no-such-model", "--debug")
+    assert code == 2
+    assert "Traceback" in err
+
+
+def test_help_needs_no_heavy_import() -> None:
+    heavy = "cv2,open3d,onnxruntime,torch,numpy"
+    script = (
+        "import sys; from rtrecon.cli import main; main(['--help']); "
+        f"print([m for m in '{heavy}'.split(',') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.rstrip().endswith("[]")
+
+
+def test_a_run_without_window_never_imports_open3d(dome_model: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys; from rtrecon.cli import main; "
+        f"code = main(['run', 'demo', '--model', {str(dome_model)!r}, '--view', 'none', "
+        "'--every-frame', '--max-frames', '3', '--quiet']); "
+        "print(code, 'open3d' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.split() == ["0", "False"], done.stderr

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import rtrecon
+from rtrecon.capture import CaptureThread, open_source
+from rtrecon.errors import DataError
+from rtrecon.pipeline import LivePipeline, Reconstructor
+from rtrecon.stats import RunStats
+from rtrecon.types import Frame, Intrinsics
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[Frame]:
+    with open_source("demo") as source:
+        return [frame for frame, _ in zip(source, range(12), strict=False)]
+
+
+def test_public_names_are_there() -> None:
+    for name in rtrecon.__all__:
+        assert getattr(rtrecon, name) is not None
+    with pytest.raises(AttributeError):
+        _ = rtrecon.nothing
+
+
+def test_arrays_may_be_kept(dome_model: Path, frames: list[Frame]) -> None:
+    """A notebook keeps faces in a list; later frames must not change them."""
+    recon = Reconstructor(model=dome_model)
+    kept, copies = [], []
+    for frame in frames:
+        face = recon(frame)[0]
+        kept.append((face.points_camera, face.colors, face.depth_m))
+        copies.append(tuple(a.copy() for a in kept[-1]))
+    for now, before in zip(kept, copies, strict=True):
+        for a, b in zip(now, before, strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert {len(recon(frame)) for frame in frames} == {1}
+
+
+def test_ids_are_stable_and_the_scale_is_metric(dome_model: Path, frames: list[Frame]) -> None:
+    recon = Reconstructor(model=dome_model, ipd_mm=63.0)
+    ids = set()
+    for frame in frames:
+        face = recon(frame)[0]
+        ids.add(face.id)
+    assert len(ids) == 1
+    # The two eyes, un-projected at the depth found there, are 63 mm apart.
+    depth_m = face.depth_in_frame(frame.image.shape)
+    k = face.intrinsics
+    eyes = []
+    for x, y in face.landmarks_px[:2]:
+        z = float(depth_m[round(float(y)), round(float(x))])
+        eyes.append(np.array([(x - k.cx) / k.fx * z, (y - k.cy) / k.fy * z, z]))
+    assert np.linalg.norm(eyes[0] - eyes[1]) == pytest.approx(0.063, abs=0.002)
+
+
+def test_intrinsics_set_the_distance(dome_model: Path, frames: list[Frame]) -> None:
+    near = Reconstructor(model=dome_model, intrinsics=Intrinsics.from_fov(640, 480, 90))
+    far = Reconstructor(model=dome_model, intrinsics=Intrinsics.from_fov(640, 480, 45))
+    ratio = far(frames[0])[0].z_ref_m / near(frames[0])[0].z_ref_m
+    assert ratio == pytest.approx(np.tan(np.radians(45)) / np.tan(np.radians(22.5)), rel=0.15)
+
+
+def test_plain_pictures_are_accepted_and_others_refused(
+    dome_model: Path, frames: list[Frame]
+) -> None:
+    recon = Reconstructor(model=dome_model, temporal=False)
+    assert len(recon(frames[0].image)) == 1
+    with pytest.raises(DataError, match="uint8"):
+        recon(frames[0].image.astype(np.float32))
+    with pytest.raises(DataError, match="COLOR_GRAY2BGR"):
+        recon(frames[0].image[..., 0])
+    with pytest.raises(DataError, match="faces"):
+        Reconstructor(model=dome_model, faces=0)
+
+
+def test_live_pipeline_gives_results_and_ends(dome_model: Path) -> None:
+    stats = RunStats()
+    source = open_source("demo")
+    capture = CaptureThread(source, policy="every", pace=False)
+    pipeline = LivePipeline(
+        capture, Reconstructor(model=dome_model), stats, keep_every_result=True, max_frames=20
+    )
+    taken = []
+    with pipeline:
+        while True:
+            running = pipeline.running
+            result = pipeline.take(0.1)
+            if result is not None:
+                taken.append(result.frame.index)
+            elif not running:
+                break
+    assert taken == list(range(20))
+    assert stats.frames_processed == 20
+    assert not [t for t in threading.enumerate() if t.name.startswith("rtrecon-")]
+
+
+def test_closing_early_ends_all_threads(dome_model: Path) -> None:
+    source = open_source("demo", loop=True)
+    capture = CaptureThread(source, policy="newest", pace=True)
+    pipeline = LivePipeline(capture, Reconstructor(model=dome_model), RunStats())
+    with pipeline:
+        assert pipeline.take(10.0) is not None
+    deadline = time.monotonic() + 5
+    while [t for t in threading.enumerate() if t.name.startswith("rtrecon-")]:
+        assert time.monotonic() < deadline, "a thread did not end"
+        time.sleep(0.02)
+
+
+def test_a_workers_exception_reaches_the_caller(
+    dome_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recon = Reconstructor(model=dome_model)
+    monkeypatch.setattr(recon.tracker, "update", lambda *_: (_ for _ in ()).throw(DataError("bad")))
+    capture = CaptureThread(open_source("demo"), policy="newest", pace=True)
+    with (
+        LivePipeline(capture, recon, RunStats()) as pipeline,
+        pytest.raises(DataError, match="bad"),
+    ):
+        for _ in range(100):
+            pipeline.take(0.1)

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rtrecon.errors import OutputError
+from rtrecon.stats import RunStats, Samples, write_json
+
+
+def test_samples_keep_the_newest() -> None:
+    samples = Samples(capacity=4)
+    assert samples.percentiles() == {}
+    for value in range(10):
+        samples.add(value)
+    assert sorted(samples.values()) == [6, 7, 8, 9]
+    assert samples.count == 10
+    assert samples.percentiles()["p50"] == 7.5
+
+
+def test_fps_counts_gaps_not_frames() -> None:
+    stats = RunStats()
+    for k in range(31):
+        stats.add_frame(0, k * 100_000_000, has_face=k % 2 == 0)
+    assert stats.fps == pytest.approx(10.0)
+    assert stats.recent_fps == pytest.approx(10.0)
+    assert (stats.frames_processed, stats.frames_with_face) == (31, 16)
+
+
+def test_one_frame_has_no_rate() -> None:
+    stats = RunStats()
+    stats.add_frame(0, 5, has_face=False)
+    assert stats.fps == 0.0
+
+
+def test_summary_names_only_stages_that_ran() -> None:
+    stats = RunStats()
+    stats.add_stage("depth", 7_000_000)
+    stats.add_frame(0, 9_000_000, has_face=True)
+    summary = stats.summary()
+    assert summary["stage_ms"] == {"depth": {"p50": 7.0, "p95": 7.0, "p99": 7.0}}
+    assert summary["latency_ms"]["p50"] == 9.0
+    assert summary["peak_rss_mb"] > 10
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"x": 1})
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"x": 1}
+    with pytest.raises(OutputError, match="cannot write"):
+        write_json(tmp_path / "missing" / "a.json", {})
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "a.json", {"x": object()})
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"x": 1}

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from rtrecon.errors import DataError
+from rtrecon.types import Intrinsics
+
+
+def test_fov_spans_the_diagonal() -> None:
+    k = Intrinsics.from_fov(640, 480, 60.0)
+    assert math.degrees(2 * math.atan(400.0 / k.fx)) == pytest.approx(60.0)
+    assert (k.cx, k.cy) == (319.5, 239.5)
+
+
+def test_scaling_keeps_rays() -> None:
+    k = Intrinsics(800.0, 810.0, 330.0, 250.0, 640, 480)
+    double = k.scaled(1280, 960)
+    # The same ray hits the centre of the same (larger) pixel block.
+    assert (double.cx + 0.5) / 2 - 0.5 == pytest.approx(k.cx)
+    assert double.fx == 1600.0
+    assert k.scaled(640, 480) is k
+
+
+def test_scaling_to_another_shape_is_refused() -> None:
+    with pytest.raises(DataError, match="another shape"):
+        Intrinsics.from_fov(640, 480).scaled(1280, 720)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[1, 2]", '{"fx": 1}', '{"fx": "a", "fy": 1, "cx": 1, "cy": 1, "width": 2, "height": 2}'],
+)
+def test_bad_calibration_files_name_the_file(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "calibration.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match="calibration.json"):
+        Intrinsics.load(path)
+
+
+def test_calibration_file_round_trip(tmp_path: Path) -> None:
+    path = tmp_path / "k.json"
+    values = {"fx": 500, "fy": 501, "cx": 320, "cy": 240, "width": 640, "height": 480}
+    path.write_text(json.dumps({**values, "dist": [0.1, -0.2]}), encoding="utf-8")
+    k = Intrinsics.load(path)
+    assert (k.fx, k.fy, k.dist) == (500.0, 501.0, (0.1, -0.2))
+    with pytest.raises(DataError, match="cannot read"):
+        Intrinsics.load(tmp_path / "missing.json")
