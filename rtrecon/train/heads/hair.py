@@ -95,8 +95,8 @@ def sample_style(rng: np.random.Generator) -> HairStyle | None:
     style = HairStyle(
         kind=Kind.HAIR,
         ends=ends.astype(np.float32),
-        thickness=float(rng.uniform(0.25, 1.6)),
-        volume_top=float(rng.uniform(0.0, 2.5)),
+        thickness=float(0.25 + 3.0 * rng.random() ** 2),
+        volume_top=float(rng.uniform(0.0, 3.0)),
         strand=float(rng.uniform(0.05, 0.35)),
         wave=float(rng.uniform(0.0, 0.5)),
         hang=0.0,
@@ -104,8 +104,8 @@ def sample_style(rng: np.random.Generator) -> HairStyle | None:
         thin=float(rng.uniform(0.0, 0.35)),
     )
     if kind == "long" or (kind == "fringe" and rng.random() < 0.6):
-        style.hang = float(rng.uniform(3, 24))
-        style.thickness = float(rng.uniform(0.5, 1.8))
+        style.hang = float(rng.uniform(0.5, 9) if rng.random() < 0.5 else rng.uniform(6, 24))
+        style.thickness = float(rng.uniform(0.5, 3.8))
         style.wave = float(rng.uniform(0.0, 1.0))
     if kind == "fringe":
         style.ends[0] = rng.uniform(1.0, 1.3)

@@ -124,6 +124,7 @@ class Look:
     gloss_power: float
     wrap: float
     bump: float
+    streaks: float
 
 
 def _fabric(rng: np.random.Generator) -> tuple[Float32Array, Float32Array, int]:
@@ -198,6 +199,7 @@ def sample_look(rng: np.random.Generator, beard_length_cm: float) -> Look:
         gloss_power=float(rng.uniform(8, 60)),
         wrap=float(rng.uniform(0.0, 0.35)),
         bump=float(rng.uniform(0.0, 0.16)),
+        streaks=float(rng.uniform(0.15, 0.6)),
     )
 
 
@@ -319,7 +321,7 @@ class Shader:
         if hair.any():
             streak = noise(3, u * 7.0 + shift[0], v * 0.25 + shift[1])
             wave = noise(6, u * 1.5 + shift[2], v * 0.5 + shift[3])
-            shade = np.clip(1 + 0.35 * streak + 0.25 * wave, 0.25, 2.2)
+            shade = np.clip(1 + look.streaks * streak + 0.3 * wave, 0.2, 2.6)
             out = np.where(hair[..., None], look.hair * shade[..., None], out)
         for of, fabric in (
             (Material.CLOTH, look.cloth),
