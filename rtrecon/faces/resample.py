@@ -86,7 +86,8 @@ class AreaSampler:
         index = self._buffer("index", shape, np.int64)
         corner = self._buffer("corner", shape, np.complex128)
         total = self._buffer("total", shape, np.complex128)
-        whole, part = total.view(np.int32), corner.view(np.int32)
+        whole: Int32Array = total.view(np.int32)
+        part = corner.view(np.int32)
         # The mode is for speed alone: with "raise" NumPy copies through a buffer.
         np.take(self._sums, np.add(lower, right, out=index), out=total, mode="clip")
         np.take(self._sums, np.add(lower, left, out=index), out=corner, mode="clip")
@@ -108,7 +109,7 @@ class AreaSampler:
         """Sums at ``last`` less those at ``first`` along ``axis``."""
         shape = list(sums.shape)
         shape[axis] = len(last)
-        out = self._buffer(name, tuple(shape), np.complex128)
+        out: npt.NDArray[np.complex128] = self._buffer(name, tuple(shape), np.complex128)
         less = self._buffer("corner", tuple(shape), np.complex128)
         np.take(sums, last, axis=axis, out=out, mode="clip")
         np.take(sums, first, axis=axis, out=less, mode="clip")

@@ -6,32 +6,35 @@ import logging
 import time
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from rtrecon.faces.filters import OneEuroFilter
+from rtrecon.faces.boxes import iou
 from rtrecon.faces.mtcnn import Mtcnn, check_picture
-from rtrecon.types import BgrImage, Face, Float32Array, TrackedFace
+from rtrecon.faces.track import Track, likeness, place_of, signature
+from rtrecon.types import BgrImage, Face, TrackedFace
 
 __all__ = ["FaceTracker", "TrackerStats"]
 
 logger = logging.getLogger(__name__)
 
-_DETECT_LONG_SIDE_PX = 640  # full detection runs on a picture of this size at most
-_KEEP_SCORE = 0.6  # O-Net's score under which a frame does not count as seen
-_PATIENCE = 3  # frames in a row that may be unseen before a face counts as lost
-_REMEMBER_S = 1.0  # how long a lost face may return under its old id
+_KEEP_SCORE = 0.6  # O-Net's score under which a face does not count as seen
+_SURE_SCORE = 0.9  # needed of a newcomer beside a face, and of a face the detector cannot find
+_PATIENCE = 3  # frames in a row that a face may be unseen before it counts as lost
 _SAME_IOU = 0.3
-# O-Net's own training crops relate to the landmarks thus, in units of the larger of the
-# eyes-to-mouth distance and the eye distance; a box made from landmarks does not drift.
-_BOX_SLACK = 0.05  # share of the side
-_BOX_SIDE = 2.7
-_BOX_CENTER_BELOW_EYES = 0.4
+# Distances between faces, in lengths of a face.
+_SAME_PLACE = 0.5
+_CROWDED = 2.0
+_RETURN_REACH = 3.0
+_SEARCH_EVERY = 4  # frames between detections while a lost face may return
+_RELAXED = 4  # times fewer detections where there can be no newcomers
 
 
 @dataclass(slots=True)
 class TrackerStats:
-    """Counts since the start, and the durations of the last update in nanoseconds."""
+    """Counts since the start, and the durations of the last update in nanoseconds.
+
+    ``tracked_frames`` are the frames in which a face was seen.
+    """
 
     full_detections: int = 0
     tracked_frames: int = 0
@@ -41,59 +44,20 @@ class TrackerStats:
     track_ns: int = 0
 
 
-class _Track:
-    """One face over time: raw state for tracking, filtered state for the reader."""
-
-    def __init__(self, track_id: int, face: Face, t_ns: int) -> None:
-        self.id = track_id
-        self.raw = face
-        self.t_seen_ns = t_ns
-        self.age_frames = 0
-        self.unseen = 0
-        self.velocity: Float32Array = np.zeros(2, dtype=np.float32)  # unit sizes a second
-        self._marks_filter = OneEuroFilter(still_hz=1.2, opening=12.0)
-        self._box_filter = OneEuroFilter(still_hz=0.8, opening=10.0)
-        self.filtered = self._filter(face, 0.0)
-        self._box = _box_of_landmarks(face.landmarks_px)
-
-    def observe(self, face: Face, t_ns: int) -> None:
-        """Take in where the face is at ``t_ns``."""
-        dt_s = (t_ns - self.t_seen_ns) * 1e-9
-        if dt_s > 0:
-            moved = (face.landmarks_px.mean(axis=0) - self.raw.landmarks_px.mean(axis=0)) / dt_s
-            self.velocity = (0.5 * self.velocity + 0.5 * moved).astype(np.float32)
-        self.raw, self.t_seen_ns, self.unseen = face, t_ns, 0
-        self.age_frames += 1
-        self.filtered = self._filter(face, dt_s)
-
-    def predicted_box(self, t_ns: int) -> Float32Array:
-        """Square (4,) in which the face should be at ``t_ns``.
-
-        The square stands still while it still fits: O-Net's answer depends on the square, so
-        one that followed every answer would feed the network's own noise back to it.
-        """
-        dt_s = min((t_ns - self.t_seen_ns) * 1e-9, 0.1)
-        wanted = _box_of_landmarks(self.filtered.landmarks_px + self.velocity * dt_s)
-        if float(np.abs(wanted - self._box).max()) > _BOX_SLACK * float(wanted[2] - wanted[0]):
-            self._box = wanted
-        return self._box
-
-    def _filter(self, face: Face, dt_s: float) -> Face:
-        size = max(_unit_px(face.landmarks_px), 1e-3)
-        marks = self._marks_filter(face.landmarks_px.astype(np.float64), size, dt_s)
-        box = self._box_filter(face.box_px.reshape(2, 2).astype(np.float64), size, dt_s)
-        return Face(box.reshape(4).astype(np.float32), marks.astype(np.float32), face.score)
-
-
 class FaceTracker:
     """Faces with ids over successive pictures of one camera.
 
+    Full detection runs when nothing is followed, when a face was lost, and every
+    ``redetect_every`` frames for newcomers; more seldom, to confirm what is followed, when
+    ``max_faces`` are. Between, O-Net alone follows. A larger newcomer never takes the place
+    of a face that is followed.
+
     Args:
         mtcnn: used by this tracker alone while it runs.
-        max_faces: how many to follow.
-        redetect_every: frames between full detections that look for newcomers and check the
-            faces that are followed.
+        max_faces: how many to follow; the largest are taken first.
+        redetect_every: frames between full detections.
         min_face_px: smallest face looked for, in pixels of a picture 640 wide.
+        remember_s: how long a lost face may return under its old id.
     """
 
     def __init__(
@@ -102,28 +66,39 @@ class FaceTracker:
         max_faces: int = 1,
         redetect_every: int = 30,
         min_face_px: float = 60,
+        remember_s: float = 1.0,
     ) -> None:
         self._mtcnn = mtcnn
         self._max_faces = max_faces
         self._redetect_every = redetect_every
         self._min_face_px = min_face_px
-        self._tracks: list[_Track] = []
-        self._lost: list[_Track] = []
+        self._remember_ns = remember_s * 1e9
+        self._tracks: list[Track] = []
+        self._lost: list[Track] = []
         self._next_id = 0
-        self._since_detection = redetect_every
+        self._since_detection = 0
+        self._t_ns: int | None = None
+        self._shape: tuple[int, ...] = ()
         self._said_lost = False
         self.stats = TrackerStats()
 
     def update(self, image: BgrImage, t_ns: int) -> list[TrackedFace]:
         """The faces in ``image`` (H, W, 3) uint8 BGR taken at ``t_ns``, oldest id first.
 
+        A picture of another size, or one from before the last, begins anew.
+
         Raises:
             DataError: it is not such a picture.
         """
         check_picture(image)
+        if image.shape != self._shape or (self._t_ns is not None and t_ns < self._t_ns):
+            for track in list(self._tracks):
+                self._lose(track)
+            self._lost.clear()
+        self._shape, self._t_ns = image.shape, t_ns
         stats = self.stats
         stats.detect_ns = stats.track_ns = 0
-        self._lost = [t for t in self._lost if t_ns - t.t_seen_ns < _REMEMBER_S * 1e9]
+        self._lost = [t for t in self._lost if t_ns - t.place.t_ns < self._remember_ns]
         start_ns = time.perf_counter_ns()
         if self._tracks:
             self._follow(image, t_ns)
@@ -133,51 +108,66 @@ class FaceTracker:
             start_ns = time.perf_counter_ns()
             self._detect(image, t_ns)
             stats.detect_ns = time.perf_counter_ns() - start_ns
+        for track in [t for t in self._tracks if t.unseen > _PATIENCE]:
+            self._lose(track)
         seen = [t for t in self._tracks if t.unseen == 0]
         stats.tracked_frames += bool(seen)
         return [TrackedFace(t.id, t.filtered, t.age_frames) for t in seen]
 
     def _wants_detection(self) -> bool:
-        if not self._tracks:
+        tracks = self._tracks
+        if not tracks or any(t.unseen for t in tracks):
             return True
-        if len(self._tracks) < self._max_faces:
-            return self._since_detection >= self._redetect_every
-        # All are followed: a rare look confirms that they are faces still.
-        return self._since_detection >= 4 * self._redetect_every
+        if len(tracks) < self._max_faces:
+            every = _SEARCH_EVERY if self._lost else self._redetect_every
+        elif all(t.mean_score >= _SURE_SCORE for t in tracks):
+            every = _RELAXED * self._redetect_every
+        else:
+            every = self._redetect_every
+        return self._since_detection >= every
 
     def _follow(self, image: BgrImage, t_ns: int) -> None:
-        boxes = np.stack([track.predicted_box(t_ns) for track in self._tracks])
-        found = self._mtcnn.refine(image, boxes)
-        gone = []
+        squares = np.stack([track.square_at(t_ns) for track in self._tracks])
+        found = self._mtcnn.refine(image, squares)
         for track, face in zip(self._tracks, found, strict=True):
-            if face.score >= _KEEP_SCORE and _plausible(face, track):
-                track.observe(face, t_ns)
-                continue
-            track.unseen += 1
-            if track.unseen > _PATIENCE:
-                gone.append(track)
-        gone += self._doubles()
-        for track in gone:
-            self._drop(track)
+            if face.score >= _KEEP_SCORE and track.could_be(face, t_ns):
+                self._observe(image, track, face, t_ns)
+            else:
+                track.unseen += 1
+        if len(self._tracks) > 1:
+            self._part_doubles(image)
 
-    def _doubles(self) -> list[_Track]:
-        """Younger tracks that have slid onto an older one's face."""
-        doubles = []
-        for k, track in enumerate(self._tracks):
-            for other in self._tracks[:k]:
-                if other in doubles or track.unseen or other.unseen:
-                    continue
-                apart = np.linalg.norm(
-                    track.raw.landmarks_px.mean(axis=0) - other.raw.landmarks_px.mean(axis=0)
-                )
-                if apart < 0.35 * _unit_px(other.raw.landmarks_px):
-                    doubles.append(track)
-                    break
-        return doubles
-
-    def _drop(self, track: _Track) -> None:
-        if track not in self._tracks:
+    def _observe(self, image: BgrImage, track: Track, face: Face, t_ns: int) -> None:
+        center = place_of(face, t_ns).center_px
+        crowded = any(
+            other is not track
+            and np.linalg.norm(other.place.center_px - center)
+            < _CROWDED * max(other.place.length_px, track.place.length_px)
+            for other in self._tracks
+        )
+        track.observe(face, t_ns, crowded=crowded)
+        if self._max_faces == 1 or crowded:
             return
+        look = signature(image, face)
+        if look is not None:
+            track.look = look if track.look is None else track.look + 0.1 * (look - track.look)
+
+    def _part_doubles(self, image: BgrImage) -> None:
+        """Of two tracks that have slid onto one face, lose the one that it looks less like."""
+        for track in list(self._tracks):
+            for other in list(self._tracks):
+                if track.id >= other.id or track.unseen or other.unseen:
+                    continue
+                if other not in self._tracks or track not in self._tracks:
+                    continue
+                apart = np.linalg.norm(track.place.center_px - other.place.center_px)
+                if apart > _SAME_PLACE * min(track.place.length_px, other.place.length_px):
+                    continue
+                look = signature(image, track.raw)
+                stranger = likeness(look, track.look) < likeness(look, other.look)
+                self._lose(track if stranger else other)
+
+    def _lose(self, track: Track) -> None:
         self._tracks.remove(track)
         self._lost.append(track)
         self.stats.faces_lost += 1
@@ -188,85 +178,54 @@ class FaceTracker:
     def _detect(self, image: BgrImage, t_ns: int) -> None:
         self._since_detection = 0
         self.stats.full_detections += 1
-        found = self._detect_scaled(image)
-        unmatched = list(found)
+        unmatched = self._mtcnn.detect_live(image, self._min_face_px)
         for track in list(self._tracks):
-            best = max(unmatched, key=lambda f: _iou(f.box_px, track.raw.box_px), default=None)
-            if best is not None and _iou(best.box_px, track.raw.box_px) > _SAME_IOU:
+            best = max(unmatched, key=lambda f: iou(f.box_px, track.raw.box_px), default=None)
+            if best is not None and iou(best.box_px, track.raw.box_px) > _SAME_IOU:
                 unmatched = [f for f in unmatched if f is not best]
-            elif track.unseen > 0:
-                self._drop(track)
-        for face in unmatched[: self._max_faces - len(self._tracks)]:
-            self._begin(face, t_ns)
+                track.unconfirmed = 0
+                if track.unseen:
+                    self._observe(image, track, best, t_ns)
+                continue
+            track.unconfirmed += 1
+            if track.unconfirmed > 1 and track.mean_score < _SURE_SCORE and not track.unseen:
+                self._lose(track)
+        for face in unmatched:
+            if len(self._tracks) >= self._max_faces:
+                break
+            # A doubtful face is better than none, but not beside one.
+            if (face.score >= _SURE_SCORE or not self._tracks) and not self._is_followed(face):
+                self._begin(image, face, t_ns)
 
-    def _begin(self, face: Face, t_ns: int) -> None:
-        """Start a track, under its old id if a face was lost near there a moment ago."""
-        unit = _unit_px(face.landmarks_px)
-        center = face.landmarks_px.mean(axis=0)
-        nearest, nearest_apart = None, 2.5 * unit
+    def _is_followed(self, face: Face) -> bool:
+        place = place_of(face, 0)
+        return any(
+            np.linalg.norm(t.place.center_px - place.center_px) < _SAME_PLACE * place.length_px
+            for t in self._tracks
+        )
+
+    def _begin(self, image: BgrImage, face: Face, t_ns: int) -> None:
+        """Start a track, under its old id if such a face was lost near there a moment ago."""
+        place = place_of(face, t_ns)
+        look = signature(image, face) if self._max_faces > 1 else None
+        known: Track | None = None
+        least = np.inf
         for track in self._lost:
-            apart = float(np.linalg.norm(track.raw.landmarks_px.mean(axis=0) - center))
-            ratio = unit / max(_unit_px(track.raw.landmarks_px), 1e-3)
-            if apart < nearest_apart and 0.6 < ratio < 1.67:
-                nearest, nearest_apart = track, apart
-        if nearest is not None:
-            self._lost.remove(nearest)
-            track_id = nearest.id
+            lost = track.apart
+            off = float(np.linalg.norm(lost.center_at(t_ns) - place.center_px)) / place.length_px
+            stayed = float(np.linalg.norm(lost.center_px - place.center_px)) / place.length_px
+            cost = min(off, stayed) + 4.0 * (1.0 - likeness(look, track.look))
+            same_size = 0.6 < place.length_px / lost.length_px < 1.67
+            if same_size and min(off, stayed) < _RETURN_REACH and cost < least:
+                known, least = track, cost
+        if known is not None:
+            self._lost.remove(known)
+            track_id = known.id
         else:
             track_id = self._next_id
             self._next_id += 1
             self.stats.newcomers += 1
-        self._tracks.append(_Track(track_id, face, t_ns))
+        track = Track(track_id, face, t_ns)
+        track.look = look if known is None or known.look is None else known.look
+        self._tracks.append(track)
         self._tracks.sort(key=lambda t: t.id)
-
-    def _detect_scaled(self, image: BgrImage) -> list[Face]:
-        height, width = image.shape[:2]
-        scale = _DETECT_LONG_SIDE_PX / max(height, width)
-        if scale >= 1.0:
-            return self._mtcnn.detect(image, self._min_face_px)
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        ratio = np.array([width / size[0], height / size[1]], dtype=np.float32)
-        return [
-            Face(
-                ((f.box_px.reshape(2, 2) + 0.5) * ratio - 0.5).reshape(4).astype(np.float32),
-                ((f.landmarks_px + 0.5) * ratio - 0.5).astype(np.float32),
-                f.score,
-            )
-            for f in self._mtcnn.detect(small, self._min_face_px)
-        ]
-
-
-def _unit_px(landmarks_px: Float32Array) -> float:
-    """Larger of the eyes-to-mouth distance and the eye distance."""
-    eyes, mouth = landmarks_px[:2].mean(axis=0), landmarks_px[3:].mean(axis=0)
-    return max(
-        float(np.linalg.norm(mouth - eyes)),
-        float(np.linalg.norm(landmarks_px[1] - landmarks_px[0])),
-    )
-
-
-def _box_of_landmarks(landmarks_px: Float32Array) -> Float32Array:
-    unit = _unit_px(landmarks_px)
-    eyes, mouth = landmarks_px[:2].mean(axis=0), landmarks_px[3:].mean(axis=0)
-    down = mouth - eyes
-    center = eyes + _BOX_CENTER_BELOW_EYES * down
-    half = 0.5 * _BOX_SIDE * unit
-    return np.array(
-        [center[0] - half, center[1] - half, center[0] + half, center[1] + half], dtype=np.float32
-    )
-
-
-def _plausible(face: Face, track: _Track) -> bool:
-    """Whether a face can have come to this from a frame ago: size and place."""
-    before, now = _unit_px(track.raw.landmarks_px), _unit_px(face.landmarks_px)
-    apart = np.linalg.norm(face.landmarks_px.mean(axis=0) - track.raw.landmarks_px.mean(axis=0))
-    return 0.6 < now / max(before, 1e-3) < 1.67 and float(apart) < 1.5 * before
-
-
-def _iou(a: Float32Array, b: Float32Array) -> float:
-    w = min(a[2], b[2]) - max(a[0], b[0])
-    h = min(a[3], b[3]) - max(a[1], b[1])
-    shared = max(float(w), 0.0) * max(float(h), 0.0)
-    total = float((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])) - shared
-    return shared / total if total > 0 else 0.0
