@@ -49,7 +49,7 @@ class ImageConfig(ModelConfig):
     """Replace files that are there already."""
     faces: int = 10
     """Faces to reconstruct in a picture at most, the largest first."""
-    min_face_px: int = 40
+    min_face_px: int = 48
     """Smallest face to look for, in pixels; smaller finds more and takes longer."""
     passes: int = 2
     """Views of each face to average over, 1 to 14: 2 adds the mirror image, then small turns."""
@@ -157,7 +157,7 @@ def run_image(config: ImageConfig) -> int:
                 if config.debug:
                     logger.exception("%s", error)
                 else:
-                    logger.error("%s", error)  # noqa: TRY400  (a traceback only with --debug)
+                    logger.error("%s", error)
             else:
                 tally.faces += faces
             tally.done += 1
@@ -176,7 +176,7 @@ def _read_ahead(paths: Sequence[Path]) -> Iterator[tuple[Path, Future[Picture]]]
         coming = pool.submit(read_picture, paths[0]) if paths else None
         for number, path in enumerate(paths):
             read = coming
-            assert read is not None  # noqa: S101
+            assert read is not None
             following = number + 1
             coming = pool.submit(read_picture, paths[following]) if following < len(paths) else None
             yield path, read

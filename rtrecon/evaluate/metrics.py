@@ -15,7 +15,15 @@ import numpy.typing as npt
 
 from rtrecon.types import Float32Array, Float64Array, Intrinsics
 
-__all__ = ["MIN_COVERAGE", "FrameScore", "fit_affine", "jitter_mm", "normal_error_deg", "score_frame", "summarize"]
+__all__ = [
+    "MIN_COVERAGE",
+    "FrameScore",
+    "fit_affine",
+    "jitter_mm",
+    "normal_error_deg",
+    "score_frame",
+    "summarize",
+]
 
 BoolArray = npt.NDArray[np.bool_]
 

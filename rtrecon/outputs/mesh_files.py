@@ -207,7 +207,7 @@ class _GlbBuffer:
         component: int,
         kind: str,
         target: int,
-        **more: Any,  # noqa: ANN401
+        **more: Any,
     ) -> int:
         """An accessor over ``array``; its index."""
         accessor = {

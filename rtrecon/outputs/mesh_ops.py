@@ -226,7 +226,7 @@ def _extended(
     return SurfaceMesh(vertices, joined, vertex_normals(vertices, joined), colors, uv, mesh.texture)
 
 
-def _to_open3d(mesh: SurfaceMesh) -> Any:  # noqa: ANN401
+def _to_open3d(mesh: SurfaceMesh) -> Any:
     import open3d as o3d
 
     result = o3d.geometry.TriangleMesh(
@@ -237,7 +237,7 @@ def _to_open3d(mesh: SurfaceMesh) -> Any:  # noqa: ANN401
     return result
 
 
-def _from_open3d(mesh: Any) -> SurfaceMesh:  # noqa: ANN401
+def _from_open3d(mesh: Any) -> SurfaceMesh:
     vertices = np.asarray(mesh.vertices).astype(np.float32)
     triangles = np.asarray(mesh.triangles).astype(np.int32)
     colors = np.clip(np.asarray(mesh.vertex_colors) * 255.0 + 0.5, 0, 255).astype(np.uint8)

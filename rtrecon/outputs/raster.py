@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from rtrecon.outputs.surface_mesh import Int32Array, SurfaceMesh, Uint8Array
 from rtrecon.types import BgrImage, Float32Array, Float64Array
@@ -16,6 +15,7 @@ __all__ = ["Fragments", "rasterize", "render_views"]
 _SUPERSAMPLE = 2
 _CHUNK = 1 << 20  # fragments at once; bounds memory for meshes of few, large triangles
 _BACKGROUND = 250.0
+_EDGE = 1e-5  # a pixel on an edge belongs to both triangles rather than to none
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,25 +57,31 @@ def rasterize(
     side[drawn] = 1 << np.ceil(np.log2(span[drawn].max(axis=1))).astype(np.int32)
     for size in np.unique(side[drawn]):
         members = drawn[side[drawn] == size]
-        offsets = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1).reshape(-1, 2)
-        at_once = max(1, _CHUNK // len(offsets))
+        steps = np.arange(size, dtype=np.int32)
+        at_once = max(1, _CHUNK // int(size * size))
         for first in range(0, len(members), at_once):
             chosen = members[first : first + at_once]
-            pixels = low[chosen][:, None, :] + offsets[None].astype(np.int32)
-            weights = _barycentric(corners[chosen], pixels)
-            inside = (weights >= -1e-5).all(axis=2) & (pixels <= high[chosen][:, None, :]).all(
-                axis=2
-            )
-            rows, columns = np.nonzero(inside)
-            where = pixels[rows, columns]
-            z = (weights[rows, columns] * code[triangles[chosen[rows]]]).sum(axis=1)
-            key = (np.maximum(z, 0.0).astype(np.int64) << 32) | chosen[rows]
-            np.minimum.at(buffer, where[:, 1] * width + where[:, 0], key)
+            # (t, rows, columns) by broadcasting: no array of pixel pairs is built.
+            x = (low[chosen, :1] + steps)[:, None, :]
+            y = (low[chosen, 1:] + steps)[:, :, None]
+            v, w = _barycentric(corners[chosen], x, y)
+            u = 1.0 - v - w
+            inside = (v >= -_EDGE) & (w >= -_EDGE) & (u >= -_EDGE)
+            inside &= (x <= high[chosen, :1, None]) & (y <= high[chosen, 1:, None])
+            members_hit, rows, columns = np.nonzero(inside)
+            hit = chosen[members_hit]
+            z = code[triangles[hit]]
+            depth_code = z[:, 0] * u[inside] + z[:, 1] * v[inside] + z[:, 2] * w[inside]
+            key = (np.maximum(depth_code, 0.0).astype(np.int64) << 32) | hit
+            where = (low[hit, 1] + rows) * width + low[hit, 0] + columns
+            np.minimum.at(buffer, where, key)
     pixel = np.flatnonzero(buffer != np.iinfo(np.int64).max).astype(np.int32)
     triangle = (buffer[pixel] & 0xFFFFFFFF).astype(np.int32)
-    centers = np.stack([pixel % width, pixel // width], axis=1)[:, None, :]
-    weights = _barycentric(corners[triangle], centers)[:, 0]
-    return Fragments(pixel, triangle, weights)
+    v, w = _barycentric(
+        corners[triangle], (pixel % width)[:, None, None], (pixel // width)[:, None, None]
+    )
+    v, w = v.reshape(-1), w.reshape(-1)
+    return Fragments(pixel, triangle, np.stack([1.0 - v - w, v, w], axis=1))
 
 
 def render_views(
@@ -111,34 +117,45 @@ def render_views(
     scale = h / span_m
     points_px = turned[:, :2] * scale + np.array([w - 1, h - 1], dtype=np.float32) / 2.0
     fragments = rasterize(points_px.astype(np.float32), turned[:, 2], mesh.triangles, w, h)
-    weights = fragments.weights[:, :, None]
-    corners = mesh.triangles[fragments.triangle]
-    normals = (mesh.normals[corners] * weights).sum(axis=1) @ turn.T
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
-    gray = _shade(normals)
-    shaded = np.stack([gray * 0.95, gray * 0.98, gray], axis=1)
+    # Triangles are about as small as pixels: light and colours are the vertices' own.
+    light = _shade(mesh.normals @ turn.T)
+    gray = _interpolate(light[:, None], mesh.triangles, fragments)
+    shaded = gray * np.array([0.95, 0.98, 1.0], dtype=np.float32)
     if mesh.uv is not None and mesh.texture is not None:
-        uv = (mesh.uv[corners] * weights).sum(axis=1)
-        color = _sample(mesh.texture, uv)
+        color = _sample(mesh.texture, _interpolate(mesh.uv, mesh.triangles, fragments))
     else:
-        color = (mesh.colors[corners] * weights).sum(axis=1)
-    textured = color[:, ::-1] * (0.75 + 0.25 * gray[:, None] / 255.0)
+        color = _interpolate(mesh.colors.astype(np.float32), mesh.triangles, fragments)
+    textured = color[:, ::-1] * (0.75 + 0.25 / 255.0 * gray)
     return tuple(  # type: ignore[return-value]
         _compose(values, fragments.pixel, w, h) for values in (shaded, textured)
     )
 
 
-def _barycentric(corners: Float32Array, pixels: npt.NDArray[np.integer]) -> Float32Array:
-    """(t, k, 3) weights of pixels (t, k, 2) in triangles (t, 3, 2); area zero gives -1."""
-    a, b, c = (corners[:, None, k] for k in range(3))
-    ab, ac = b - a, c - a
-    area = ab[..., 0] * ac[..., 1] - ab[..., 1] * ac[..., 0]
-    p = pixels - a
+def _interpolate(values: Float32Array, triangles: Int32Array, at: Fragments) -> Float32Array:
+    """Vertices' (n, c) values at the fragments."""
+    corners = triangles[at.triangle]
+    result: Float32Array = values[corners[:, 0]] * at.weights[:, :1]
+    result += values[corners[:, 1]] * at.weights[:, 1:2]
+    result += values[corners[:, 2]] * at.weights[:, 2:]
+    return result
+
+
+def _barycentric(
+    corners: Float32Array, x: Int32Array, y: Int32Array
+) -> tuple[Float32Array, Float32Array]:
+    """Weights of the second and third corner of triangles (t, 3, 2) at pixels x (t, 1, k) and
+    y (t, r, 1); a triangle without area gives -1."""
+    a, ab, ac = corners[:, 0], corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    area = ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]
     flat = np.abs(area) < 1e-12
-    area = np.where(flat, 1.0, area)
-    v = np.where(flat, -1.0, (p[..., 0] * ac[..., 1] - p[..., 1] * ac[..., 0]) / area)
-    w = np.where(flat, -1.0, (ab[..., 0] * p[..., 1] - ab[..., 1] * p[..., 0]) / area)
-    return np.stack([1.0 - v - w, v, w], axis=-1).astype(np.float32)
+    inverse = np.where(flat, 0.0, 1.0 / np.where(flat, 1.0, area)).astype(np.float32)
+    px = x.astype(np.float32) - a[:, 0, None, None]
+    py = y.astype(np.float32) - a[:, 1, None, None]
+    scaled_ab, scaled_ac = ab * inverse[:, None], ac * inverse[:, None]
+    v = px * scaled_ac[:, 1, None, None] - py * scaled_ac[:, 0, None, None]
+    w = py * scaled_ab[:, 0, None, None] - px * scaled_ab[:, 1, None, None]
+    v[flat] = -1.0
+    return v, w
 
 
 def _shade(normals: Float32Array) -> Float32Array:
