@@ -122,7 +122,7 @@ def _decode(path: Path, data: bytes) -> BgrImage:
 
 def _decode_heif(path: Path, data: bytes) -> tuple[BgrImage, _Exif]:
     try:
-        import pillow_heif
+        import pillow_heif  # type: ignore[import-not-found,unused-ignore]
     except ImportError as error:
         raise MissingExtraError(f"{path}: pillow-heif, which reads HEIC,", "heic") from error
     try:

@@ -98,8 +98,8 @@ def _comparable(
     value: Float32Array, plain: Float32Array, kind: DepthKind, zoom: float
 ) -> Float32Array:
     if kind == "relief":  # in widths of the crop, and this crop had another width
-        return value * np.float32(zoom)
+        return np.asarray(value * np.float32(zoom), dtype=np.float32)
     if kind == "inverse":
         scale, shift = np.polyfit(value.ravel(), plain.ravel(), 1)
-        return (value * scale + shift).astype(np.float32)
+        return np.asarray(value * scale + shift, dtype=np.float32)
     return value

@@ -19,6 +19,8 @@ __all__ = ["DepthDataset", "DepthSample"]
 
 BoolArray = npt.NDArray[np.bool_]
 
+_CAMERA = ("fx", "fy", "cx", "cy")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DepthSample:
@@ -48,7 +50,7 @@ class DepthDataset:
         path = folder / "meta.json"
         try:
             meta: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            self._camera = {name: float(meta[name]) for name in ("fx", "fy", "cx", "cy")}
+            self._camera = {name: float(meta[name]) for name in _CAMERA}
             self._unit_m = float(meta["depth_unit_mm"]) * 1e-3
             self._fps = float(meta.get("fps", 30.0))
             self._frames: list[dict[str, Any]] = [dict(frame) for frame in meta["frames"]]
@@ -99,11 +101,11 @@ class DepthDataset:
         if not scored.any():
             raise DataError(f"{self.folder}: frame {name} has no measured depth on the face")
         try:
-            camera = {key: float(frame.get(key, self._camera[key])) for key in self._camera}
+            fx, fy, cx, cy = (float(frame.get(key, self._camera[key])) for key in _CAMERA)
             t_s = float(frame.get("t_s", number / self._fps))
         except (TypeError, ValueError) as error:
             raise DataError(f"{self.folder}/meta.json: frame {name}: {error}") from error
-        intrinsics = Intrinsics(**camera, width=width, height=height)
+        intrinsics = Intrinsics(fx, fy, cx, cy, width, height)
         return DepthSample(name, image, depth_m.astype(np.float32), scored, intrinsics, t_s)
 
     def _read(self, kind: str, name: str, flags: int) -> npt.NDArray[Any]:

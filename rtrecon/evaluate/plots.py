@@ -32,7 +32,7 @@ def color_error(error_mm: Float32Array, range_mm: float = _RANGE_MM) -> BgrImage
     far, near = np.array([43.0, 24.0, 178.0]), np.array([172.0, 102.0, 33.0])
     color = np.where(share > 0, white + share * (far - white), white - share * (near - white))
     color[nothing] = 150.0
-    return color.astype(np.uint8)
+    return np.asarray(color, dtype=np.uint8)
 
 
 def draw_error_maps(

@@ -103,5 +103,5 @@ def _uv_of_crop(face: FaceReconstruction, mesh: Mesh) -> Float64Array:
     if len(rows) < 3:
         raise DataError("the face has no surface: nothing to make a mesh of")
     crop_px = np.column_stack([columns, rows, np.ones(len(rows))])
-    solution: Float64Array = np.linalg.lstsq(crop_px, mesh.uv.astype(np.float64), rcond=None)[0]
-    return solution.T
+    solution = np.linalg.lstsq(crop_px, mesh.uv.astype(np.float64), rcond=None)[0]
+    return np.asarray(solution.T, dtype=np.float64)

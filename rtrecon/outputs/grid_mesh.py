@@ -73,14 +73,13 @@ def clean_grid_mesh(
     if M_uv_crop is None:
         M_uv_crop = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]]) / [[width], [height]]
     uv = np.stack([columns, rows], axis=1) @ M_uv_crop[:, :2].T + M_uv_crop[:, 2]
-    uv = np.clip(uv, 0.0, 1.0).astype(np.float32)
     colors = np.ascontiguousarray(grid.colors)
     mesh = SurfaceMesh(
         flat,
         triangles,
         vertex_normals(flat, triangles),
         colors.reshape(-1, 3),
-        uv,
+        np.clip(uv, 0.0, 1.0).astype(np.float32),
         colors if texture is None else texture,
     )
     return mesh.select(_largest_piece(triangles, len(flat)))
@@ -98,7 +97,7 @@ def trim_border(valid: BoolArray) -> BoolArray:
     if len(stats) < 2:
         return valid
     largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
-    return valid & (labels == largest)
+    return np.asarray(valid & (labels == largest))
 
 
 def close_holes(valid: BoolArray, max_share: float = MAX_HOLE_SHARE) -> BoolArray:
@@ -109,7 +108,7 @@ def close_holes(valid: BoolArray, max_share: float = MAX_HOLE_SHARE) -> BoolArra
     small = np.zeros(count, dtype=np.bool_)
     small[1:] = stats[1:, cv2.CC_STAT_AREA] <= limit
     small[labels[0, 0]] = False
-    return valid | small[labels][1:-1, 1:-1]
+    return np.asarray(valid | small[labels][1:-1, 1:-1])
 
 
 def _cut_grazing(grid: GridLike, max_step: float) -> BoolArray:

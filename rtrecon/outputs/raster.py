@@ -172,9 +172,9 @@ def _sample(texture: Uint8Array, uv: Float32Array) -> Float32Array:
     # cv2.remap takes no more than 32767 rows: fold the list of points into a square.
     count = len(uv)
     side = max(1, int(np.ceil(np.sqrt(count))))
-    grid = np.zeros((side * side, 2), dtype=np.float32)
-    grid[:count] = uv * (width, height) - 0.5
-    grid = grid.reshape(side, side, 2)
+    at = np.zeros((side * side, 2), dtype=np.float32)
+    at[:count] = uv * (width, height) - 0.5
+    grid = at.reshape(side, side, 2)
     sampled = cv2.remap(texture, grid, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
     result: Float32Array = sampled.reshape(-1, 3)[:count].astype(np.float32)
     return result
@@ -188,4 +188,4 @@ def _compose(values: Float32Array, pixel: Int32Array, width: int, height: int) -
         (width // _SUPERSAMPLE, height // _SUPERSAMPLE),
         interpolation=cv2.INTER_AREA,
     )
-    return np.clip(small + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(small + 0.5, 0, 255), dtype=np.uint8)
