@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -31,6 +32,7 @@ class Scene:
     shape: Shape
     landmarks: np.ndarray
     camera: Intrinsics
+    _depths: dict[bytes, np.ndarray] = field(default_factory=dict)
 
     @property
     def ipd_m(self) -> float:
@@ -54,9 +56,13 @@ class Scene:
 
     def depth(self, crop: Crop) -> np.ndarray:
         """(h, w) float64 true depth of the crop's pixels, NaN off the shape."""
-        grid = np.stack(np.meshgrid(np.arange(SIZE), np.arange(SIZE)), axis=-1).reshape(-1, 2)
         M = crop.M_picture_crop
-        return self.shape(rays_of(grid @ M[:, :2].T + M[:, 2], self.camera)).reshape(SIZE, SIZE)
+        key = M.tobytes()
+        if key not in self._depths:
+            grid = np.stack(np.meshgrid(np.arange(SIZE), np.arange(SIZE)), axis=-1).reshape(-1, 2)
+            z = self.shape(rays_of(grid @ M[:, :2].T + M[:, 2], self.camera))
+            self._depths[key] = z.reshape(SIZE, SIZE)
+        return self._depths[key].copy()
 
     def picture_depth(self) -> np.ndarray:
         """(H, W) float64 true depth of the picture's pixels, NaN off the shape."""
@@ -187,11 +193,10 @@ def ellipsoid(
     return Scene(shape, landmarks @ R.T + center, camera)
 
 
-def average_head(
-    distance_m: float, R: np.ndarray, camera: Intrinsics = CAMERA, scale: float = 1.0
-) -> Scene:
-    """A height field through the mean face's points."""
-    face = mean_face()
+@lru_cache(maxsize=16)
+def average_head(turn_deg: tuple[float, float, float], scale: float = 1.0) -> Scene:
+    """A height field through the mean face's points, 0.6 m away."""
+    distance_m, R, camera, face = 0.6, rotation(*turn_deg), CAMERA, mean_face()
     points, marks = face.points * scale, face.landmarks * scale
     columns = np.arange(-0.096, 0.097, 0.012) * scale
     rows = np.arange(-0.072, 0.157, 0.012) * scale

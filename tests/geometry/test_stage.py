@@ -76,7 +76,7 @@ def test_any_camera(camera, at) -> None:
     np.testing.assert_allclose(pixels, expected, atol=2e-3)
 
 
-@pytest.mark.parametrize("turn", TURNS)
+@pytest.mark.parametrize("turn", [(0, 0, 0), (30, 0, 0), (-30, 0, 0), (20, 15, 10)])
 def test_normals_of_a_sphere(turn) -> None:
     scene = scenes.ellipsoid(0.6, rotation(*turn), semi_axes_m=(0.1, 0.1, 0.1))
     face = scene.reconstruct()
@@ -119,17 +119,17 @@ def test_depth_in_frame_is_depth_and_nothing_else() -> None:
 
 
 def test_face_at_the_edge_of_the_picture() -> None:
-    scene = scenes.ellipsoid(0.6, rotation(), at=(-0.22, 0.02))
+    scene = scenes.ellipsoid(0.6, rotation(), at=(0.02, 0.19))
     crop = scene.crop()
     face = scene.reconstruct(crop=crop)
     rows, columns = np.nonzero(face.grid.valid)
     M = crop.M_picture_crop
     pixels = np.stack([columns, rows], axis=1) @ M[:, :2].T + M[:, 2]
-    assert (pixels >= 0.0).all()
+    assert (pixels[:, 1] <= 479.0).all()
     assert 0.2 < face.grid.valid.sum() / np.isfinite(scene.depth(crop)).sum() < 0.9
     truth = scene.depth(crop)[face.grid.valid]
     np.testing.assert_allclose(face.points_camera[:, 2], truth, atol=0.1 * MM)
-    assert (face.mesh().uv >= 0.0).all()
+    assert (face.mesh().uv <= 1.0).all()
 
 
 def test_face_wholly_beside_the_picture() -> None:
@@ -143,19 +143,19 @@ def test_face_wholly_beside_the_picture() -> None:
 
 def test_pose_of_the_average_head() -> None:
     for turn in TURNS:
-        scene = scenes.average_head(0.6, rotation(*turn))
+        scene = scenes.average_head(turn)
         crop = scene.crop()
         T = scene.reconstruct(crop=crop).T_camera_face
         off = T[:3, :3].T @ rotation(*turn)
         angle = np.degrees(np.arccos(np.clip((np.trace(off) - 1) / 2, -1, 1)))
-        assert angle < 4.0, turn
+        assert angle < (6.0 if abs(turn[0]) > 40 else 3.0), turn
         np.testing.assert_allclose(T[:3, 3], scene.landmarks[:2].mean(axis=0), atol=0.3 * MM)
         np.testing.assert_allclose(T[:3, :3] @ T[:3, :3].T, np.eye(3), atol=1e-9)
         np.testing.assert_array_equal(T[3], (0, 0, 0, 1))
 
 
 def test_pose_axes_of_a_frontal_face() -> None:
-    scene = scenes.average_head(0.6, rotation())
+    scene = scenes.average_head((0, 0, 0))
     np.testing.assert_allclose(
         scene.reconstruct().T_camera_face[:3, :3], np.eye(3), atol=np.radians(3)
     )
@@ -164,16 +164,18 @@ def test_pose_axes_of_a_frontal_face() -> None:
 @pytest.mark.parametrize(("scale", "shift"), [(1.0, 0.0), (350.0, -120.0), (0.01, 5.0)])
 @pytest.mark.parametrize("turn", [(0, 0, 0), (25, 0, 5), (-15, 10, 0)])
 def test_inverse_depth_of_unknown_scale_and_shift(scale, shift, turn) -> None:
-    scene = scenes.average_head(0.6, rotation(*turn))
+    scene = scenes.average_head(turn)
     crop = scene.crop()
     face = scene.reconstruct(scene.inverse(crop, scale, shift), crop)
-    error = depth_error(scene, face, crop)
-    assert error.mean() < 2.5 * MM
-    assert np.linalg.norm(face.T_camera_face[:3, 3] - scene.landmarks[:2].mean(axis=0)) < 8 * MM
+    error = face.depth_m - scene.depth(crop)
+    error = error[np.isfinite(error)]
+    # The pose comes from five points alone: two degrees are a percent of the distance.
+    assert abs(np.median(error)) < 0.02 * scene.z_ref_m
+    assert np.abs(error - np.median(error)).mean() < 1.0 * MM
 
 
 def test_inverse_depth_does_not_depend_on_scale_and_shift() -> None:
-    scene = scenes.average_head(0.6, rotation(15))
+    scene = scenes.average_head((25, 0, 5))
     crop = scene.crop()
     first = scene.reconstruct(scene.inverse(crop, 1.0, 0.0), crop).depth_m
     second = scene.reconstruct(scene.inverse(crop, 40.0, 7.0), crop).depth_m
