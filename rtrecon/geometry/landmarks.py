@@ -33,16 +33,26 @@ class Landmarks:
         return cls(crop.to_crop(landmarks_px), undistort(landmarks_px, intrinsics))
 
     def read_depth(
-        self, ratio: Float32Array, valid: npt.NDArray[np.bool_], guess: Float64Array
+        self,
+        ratio: Float32Array,
+        valid: npt.NDArray[np.bool_],
+        limit: float,
+        guess: Float64Array,
     ) -> None:
-        """Look the depths up in ``ratio`` (h, w); those not on ``valid`` take ``guess`` (5,)."""
+        """Look the depths up in ``ratio`` (h, w).
+
+        Those not on ``valid``, or further than ``limit`` from one, take ``guess`` (5,): they
+        are read off something else.
+        """
         size = len(ratio)
         at = np.rint(self.crop_px).astype(np.intp)
         inside = ((at >= 0) & (at < size)).all(axis=1)
         at = np.clip(at, 0, size - 1)
         seen = inside & valid[at[:, 1], at[:, 0]]
+        read = sample(ratio, self.crop_px, valid)
+        seen &= np.abs(read - 1.0) < limit
         self.visible = seen.astype(np.float64)
-        self.ratio = np.where(seen, sample(ratio, self.crop_px, valid), guess)
+        self.ratio = np.where(seen, read, guess)
 
     def points(self) -> Float64Array:
         """(5, 3) un-projected, at a reference depth of one."""

@@ -26,7 +26,13 @@ from rtrecon.geometry.reconstruction import (
     crop_bounds,
 )
 from rtrecon.geometry.relief import ReliefMemory, ReliefReader
-from rtrecon.geometry.scale import MAX_DEPTH_M, MIN_DEPTH_M, ScaleMemory, reference_depth_m
+from rtrecon.geometry.scale import (
+    MAX_DEPTH_M,
+    MIN_DEPTH_M,
+    DistanceFilter,
+    ScaleMemory,
+    reference_depth_m,
+)
 from rtrecon.geometry.surface import MAX_SLOPE, SurfaceScratch, surface_normals
 from rtrecon.geometry.temporal import CropFilter
 from rtrecon.types import BgrImage, Float32Array, Float64Array, Intrinsics, TrackedFace
@@ -37,6 +43,7 @@ logger = logging.getLogger(__name__)
 
 _HEAD_DEPTH_M = 0.15  # without a mask: how far from the reference a head's surface may be
 _MIN_RATIO, _MAX_RATIO = 0.3, 3.0  # of any depth to the reference depth: beyond is no head
+_LANDMARK_RELIEF = 0.5  # landmarks further than half the crop's width from the reference are not
 _VIDEO_TEXTURE_PX, _STILL_TEXTURE_PX = 512, 1024
 
 
@@ -47,6 +54,7 @@ class _FaceMemory:
     filter: CropFilter
     t_ns: int
     scale: ScaleMemory = field(default_factory=ScaleMemory)
+    distance: DistanceFilter = field(default_factory=DistanceFilter)
     relief: ReliefMemory = field(default_factory=ReliefMemory)
     pose: Float64Array | None = None
     ratio: Float64Array = field(default_factory=lambda: np.ones(5))
@@ -146,7 +154,8 @@ class GeometryStage:
         valid = self._pool.take((size, size), np.bool_)
         _mask(ratio, logit, marks, valid)
         mask_outside_picture(valid, crop, width, height)
-        marks.read_depth(ratio, valid, np.ones(5) if memory is None else memory.ratio)
+        guess = np.ones(5) if memory is None else memory.ratio
+        marks.read_depth(ratio, valid, _LANDMARK_RELIEF * rays.span, guess)
         z_ref_m = self._reference_depth_m(known_z_ref_m, marks, memory, dt_s)
         if logit is None:
             near = np.float32(_HEAD_DEPTH_M / z_ref_m)
@@ -184,21 +193,22 @@ class GeometryStage:
         if memory is not None:
             memory.ratio = marks.ratio
         if known_m is not None:
-            return known_m
-        z_ref_m = reference_depth_m(
-            marks.points(),
-            marks.visible,
-            self._ipd_m,
-            None if memory is None else memory.scale,
-            dt_s,
-        )
+            z_ref_m = known_m
+        else:
+            z_ref_m = reference_depth_m(
+                marks.points(),
+                marks.visible,
+                self._ipd_m,
+                None if memory is None else memory.scale,
+                dt_s,
+            )
         if not MIN_DEPTH_M < z_ref_m < MAX_DEPTH_M and not self._bounds_said:
             self._bounds_said = True
             logger.warning(
                 "a face seems to be at %g m: held there; is the field of view right (--fov)?",
                 z_ref_m,
             )
-        return z_ref_m
+        return z_ref_m if memory is None else memory.distance.update(z_ref_m, dt_s)
 
     def _grid(
         self,

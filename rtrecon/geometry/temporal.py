@@ -19,7 +19,7 @@ from rtrecon.types import Float32Array
 __all__ = ["CropFilter"]
 
 # Relief units (multiples of the crop's width, about a quarter of a metre).
-_NOISE = 0.002  # differences up to this are noise, half a millimetre
+_NOISE = 0.003  # differences up to this, under a millimetre, are noise
 _TAU_S = 0.15  # how slowly a pixel without change follows
 _GAP_S = 0.5  # beyond it the face may be anything
 _NEIGHBOURHOOD = 9

@@ -7,11 +7,11 @@ import logging
 
 import numpy as np
 import pytest
-from tests.geometry import scenes
-from tests.geometry.scenes import CAMERA, DISTORTED, OFF_CENTRE, Scene, rotation
 
 from rtrecon.errors import DataError
 from rtrecon.geometry.stage import GeometryStage
+from tests.geometry import scenes
+from tests.geometry.scenes import CAMERA, DISTORTED, OFF_CENTRE, Scene, rotation
 
 MM = 1e-3
 TURNS = [(0, 0, 0), (45, 0, 0), (-45, 0, 0), (20, 15, 10), (0, -25, 30)]
