@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 _KEEP_SCORE = 0.6  # O-Net's score under which a face does not count as seen
 _SURE_SCORE = 0.9  # needed of a newcomer beside a face, and of a face the detector cannot find
 _PATIENCE = 3  # frames in a row that a face may be unseen before it counts as lost
+_PATIENCE_NS = 0.3e9
 _SAME_IOU = 0.3
 # Distances between faces, in lengths of a face.
 _SAME_PLACE = 0.5
@@ -108,8 +109,9 @@ class FaceTracker:
             start_ns = time.perf_counter_ns()
             self._detect(image, t_ns)
             stats.detect_ns = time.perf_counter_ns() - start_ns
-        for track in [t for t in self._tracks if t.unseen > _PATIENCE]:
-            self._lose(track)
+        for track in [t for t in self._tracks if t.unseen]:
+            if track.unseen > _PATIENCE or t_ns - track.place.t_ns > _PATIENCE_NS:
+                self._lose(track)
         seen = [t for t in self._tracks if t.unseen == 0]
         stats.tracked_frames += bool(seen)
         return [TrackedFace(t.id, t.filtered, t.age_frames) for t in seen]
