@@ -11,7 +11,7 @@ from rtrecon.errors import OutputError
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.types import BgrImage
 from rtrecon.views.offscreen import render_points
-from rtrecon.views.overlay import draw_overlay, put_text
+from rtrecon.views.overlay import draw_overlay, put_text, shrink
 from rtrecon.views.state import ViewFrame
 
 __all__ = ["PreviewWriter", "compose", "depth_picture"]
@@ -94,8 +94,8 @@ def compose(view: ViewFrame, t_s: float) -> BgrImage:
     """Picture with overlay | depth in colours | cloud turned to and fro, at ``t_s`` seconds."""
     height, width = view.image.shape[:2]
     panel_width = int(round(_HEIGHT * width / height / 2)) * 2
-    small = cv2.resize(draw_overlay(view.image, view.faces), (panel_width, _HEIGHT))
-    put_text(small, view.figures.line(), (8, _HEIGHT - 10), panel_width / 640.0)
+    small = shrink(view.image, (panel_width, _HEIGHT))
+    draw_overlay(small, view.faces, view.figures, out=small, zoom=panel_width / width)
     square = (_HEIGHT, _HEIGHT)
     if not view.faces:
         empty = np.full((_HEIGHT, _HEIGHT, 3), 28, dtype=np.uint8)
