@@ -118,9 +118,8 @@ def test_a_workers_exception_reaches_the_caller(
     recon = Reconstructor(model=dome_model)
     monkeypatch.setattr(recon.tracker, "update", lambda *_: (_ for _ in ()).throw(DataError("bad")))
     capture = CaptureThread(open_source("demo"), policy="newest", pace=True)
-    with (
-        LivePipeline(capture, recon, RunStats()) as pipeline,
-        pytest.raises(DataError, match="bad"),
-    ):
-        for _ in range(100):
+    with LivePipeline(capture, recon, RunStats()) as pipeline:
+        while pipeline.running:
+            time.sleep(0.01)
+        with pytest.raises(DataError, match="bad"):
             pipeline.take(0.1)

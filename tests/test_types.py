@@ -37,7 +37,7 @@ def test_scaling_to_another_shape_is_refused() -> None:
 def test_bad_calibration_files_name_the_file(tmp_path: Path, content: str) -> None:
     path = tmp_path / "calibration.json"
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(DataError, match="calibration.json"):
+    with pytest.raises(DataError, match=r"calibration\.json"):
         Intrinsics.load(path)
 
 

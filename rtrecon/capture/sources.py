@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import abc
 import logging
+import platform
 import re
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -134,10 +134,12 @@ class _CaptureSource(Source):
         """An opened ``cv2.VideoCapture``, or raise SourceError."""
 
     def grab(self) -> bool:
+        """Take the next picture; False when there are no more."""
         with self._busy:
             return self._capture is not None and bool(self._capture.grab())
 
     def retrieve(self, out: BgrImage | None = None) -> BgrImage | None:
+        """Decode what was grabbed; None if it cannot be decoded."""
         with self._busy:
             if self._capture is None:
                 return None
@@ -150,6 +152,7 @@ class _CaptureSource(Source):
         return to_bgr(image) if ok else None
 
     def close(self) -> None:
+        """Let go of it; safe at any time, from any thread."""
         # A read that hangs in the driver keeps the device; whoever waits for it closes it then.
         if self._busy.acquire(timeout=0.2):
             try:
@@ -188,6 +191,7 @@ class CameraSource(_CaptureSource):
         )
 
     def again(self) -> Source:
+        """A new source of the same."""
         opened = CameraSource(self._camera_index, self._size, self._asked_rate_hz)
         opened.intrinsics = self.intrinsics
         return opened
@@ -242,6 +246,7 @@ class FileSource(_CaptureSource):
         return capture
 
     def grab(self) -> bool:
+        """Take the next picture; False when there are no more."""
         if super().grab():
             self._read_any = True
             return True
@@ -288,6 +293,7 @@ class StreamSource(_CaptureSource):
         return capture
 
     def again(self) -> Source:
+        """A new source of the same."""
         opened = StreamSource(self._url)
         opened.intrinsics = self.intrinsics
         return opened
@@ -317,6 +323,7 @@ class FolderSource(Source):
         self.height, self.width = first.shape[:2]
 
     def grab(self) -> bool:
+        """Take the next picture; False when there are no more."""
         if self._next >= len(self._paths):
             if not self._loop:
                 return False
@@ -326,6 +333,7 @@ class FolderSource(Source):
         return True
 
     def retrieve(self, out: BgrImage | None = None) -> BgrImage | None:  # noqa: ARG002
+        """Decode the next picture; None if it cannot be read."""
         if self._current is None:
             return None
         image = _read_picture(self._current)
@@ -334,6 +342,7 @@ class FolderSource(Source):
         return image
 
     def close(self) -> None:
+        """Let go of it; safe at any time, from any thread."""
         self._next = len(self._paths)
         self._loop = False
 
@@ -392,13 +401,11 @@ def _open(
 
 
 def _camera_backends() -> list[int]:
-    if sys.platform.startswith("linux"):
-        return [cv2.CAP_V4L2]
-    if sys.platform == "darwin":
-        return [cv2.CAP_AVFOUNDATION]
-    if sys.platform == "win32":
-        return [cv2.CAP_MSMF, cv2.CAP_DSHOW]
-    return [cv2.CAP_ANY]
+    return {
+        "Linux": [cv2.CAP_V4L2],
+        "Darwin": [cv2.CAP_AVFOUNDATION],
+        "Windows": [cv2.CAP_MSMF, cv2.CAP_DSHOW],
+    }.get(platform.system(), [cv2.CAP_ANY])
 
 
 def _read_picture(path: Path) -> BgrImage | None:

@@ -1,1 +1,4 @@
-"""Training of the face DPT on synthetic heads; needs the extra ``train``, never loaded at run time."""
+"""Training of the face DPT on synthetic heads; needs the extra ``train``.
+
+Never loaded at run time.
+"""

@@ -1,4 +1,4 @@
-"""``python -m rtrecon.train generate|sheet|fit|export``: from a head model to ``models/face-dpt``."""
+"""``python -m rtrecon.train generate|sheet|fit|export``: from heads to ``models/face-dpt``."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def main() -> int:
     """Run one command; returns its exit code."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        tyro.cli(tyro.conf.OmitArgPrefixes[_run], prog="python -m rtrecon.train")
+        tyro.cli(_run, prog="python -m rtrecon.train", config=(tyro.conf.OmitArgPrefixes,))
     except RtreconError as error:
         print(f"rtrecon: error: {error}", file=sys.stderr)  # noqa: T201
         return error.exit_code

@@ -175,7 +175,7 @@ def _sample(
 
 def _recolour(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     """Gain, offset and gamma a picture and channel, a little noise, boxes cut out of some."""
-    n, _, height, width = images.shape
+    n = len(images)
     gamma = torch.from_numpy(np.exp(rng.normal(0, 0.15, (n, 1, 1, 1)))).float()
     gain = torch.from_numpy(
         np.exp(rng.normal(0, 0.12, (n, 1, 1, 1)) + rng.normal(0, 0.05, (n, 3, 1, 1)))

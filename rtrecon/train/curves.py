@@ -52,7 +52,9 @@ def draw_predictions(
     for k in range(min(count, len(images))):
         size = out.relief.shape[-1]
         picture = (images[k].permute(1, 2, 0).numpy()[..., ::-1] * 255).astype(np.uint8)
-        picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
+        picture = np.asarray(
+            cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA), np.uint8
+        )
         found = out.relief[k, 0].float().cpu().numpy()
         seen = out.mask[k, 0].float().cpu().numpy() > 0
         true = np.where(targets.valid[k, 0].cpu() > 0.5, targets.relief[k, 0].cpu(), np.nan)

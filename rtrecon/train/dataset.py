@@ -157,7 +157,7 @@ def _write_shard(job: tuple[Path, Path, int, int, int, int]) -> int:
         made = _generator[1](seed)
         samples += made
         seeds += [seed] * len(made)
-    arrays = {
+    arrays: dict[str, npt.NDArray[Any]] = {
         "image": np.stack([s.image for s in samples]),
         "relief": np.stack([s.relief for s in samples]).astype(np.float16),
         "mask": np.stack([s.mask for s in samples]),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -156,7 +157,7 @@ class FaceModel:
         return [names.index(arkit_name)]
 
 
-def _read_checkout(folder: Path) -> tuple[npt.NDArray[np.generic], ...]:
+def _read_checkout(folder: Path) -> tuple[npt.NDArray[Any], ...]:
     """Read ``FaceXModel/*.obj`` of an ICT-FaceKit checkout."""
     root = folder / "FaceXModel" if (folder / "FaceXModel").is_dir() else folder
     neutral = root / "generic_neutral_mesh.obj"

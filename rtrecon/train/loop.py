@@ -138,7 +138,7 @@ class _Run:
         self.network = FaceDpt()
         if config.init is not None and not self._path.exists():
             self.network = load_network(config.init)
-        self.network.to(device, memory_format=torch.channels_last)
+        self.network = self.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         decayed = [p for p in self.network.parameters() if p.ndim >= 2]
         others = [p for p in self.network.parameters() if p.ndim < 2]
         self._optimiser = torch.optim.AdamW(

@@ -117,4 +117,5 @@ def _slope_loss(error: Tensor, gt: Tensor, weight: Tensor, step: int) -> Tensor:
         jump = (gt.narrow(dim, 0, length) - gt.narrow(dim, step, length)).abs()
         smooth = (jump < 2.5 * step / size).float()
         total = total + _mean((here - e2).abs(), torch.minimum(there, w2) * smooth)
-    return total * (6.0 * size / 96.0 / step**0.5)
+    scaled: Tensor = total * (6.0 * size / 96.0 / step**0.5)
+    return scaled

@@ -130,8 +130,8 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.scale1 * self.attention(self.norm1(x))
-        x = x + self.scale2 * self.mlp(self.norm2(x))
-        return x
+        out: Tensor = x + self.scale2 * self.mlp(self.norm2(x))
+        return out
 
 
 class FaceDpt(nn.Module):
@@ -191,7 +191,7 @@ class FaceDpt(nn.Module):
         x8 = self.stem8(x4)
         x16 = self.embed(x8)
         n, width, rows, columns = x16.shape
-        position = self.position
+        position: Tensor = self.position
         if position.shape[-2:] != (rows, columns):
             position = functional.interpolate(
                 position, (rows, columns), mode="bicubic", align_corners=False

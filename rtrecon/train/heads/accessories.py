@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from rtrecon.train.face_model import LANDMARKS_68, FaceModel
 from rtrecon.train.heads.mesh import Part, grid_triangles
 from rtrecon.train.heads.regions import HeadRegions, Material
 from rtrecon.types import Float32Array
 
+Array = npt.NDArray[np.floating]
+
 __all__ = ["face_mask_part", "glasses_parts", "headset_parts", "occluder_parts", "torso_part"]
 
 
-def tube(path: Float32Array, radius: float, material: Material, *, closed: bool = False) -> Part:
+def tube(path: Array, radius: float, material: Material, *, closed: bool = False) -> Part:
     """A round tube along ``path`` (n, 3) centimetres."""
     ring = 8
     following = np.roll(path, -1, axis=0) if closed else np.concatenate([path[1:], path[-1:]])
@@ -41,7 +44,7 @@ def tube(path: Float32Array, radius: float, material: Material, *, closed: bool 
     )
 
 
-def ellipsoid(center: Float32Array, radii: Float32Array, material: Material) -> Part:
+def ellipsoid(center: Array, radii: Array, material: Material) -> Part:
     """An ellipsoid, also the building block of caps and cushions."""
     theta = np.linspace(0, np.pi, 12)[:, None]
     phi = np.linspace(0, 2 * np.pi, 20)[None, :]
@@ -264,7 +267,7 @@ def occluder_parts(rng: np.random.Generator, vertices: Float32Array) -> list[Par
     ]
 
 
-def _hand(rng: np.random.Generator, anchor: Float32Array) -> list[Part]:
+def _hand(rng: np.random.Generator, anchor: Array) -> list[Part]:
     """Four fingers, a thumb and a palm, from below or from the side."""
     roll = rng.uniform(-1.3, 1.3)
     turn = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])

@@ -66,17 +66,17 @@ class Scalp:
         radius = np.linalg.norm(vertices[self._vertex] - _CENTER, axis=2)
         padded = np.concatenate([radius[:, -9:-1], radius, radius[:, 1:9]], axis=1)
         smooth = cv2.GaussianBlur(padded, (0, 0), 1.6)[:, 8:-8]
-        return np.maximum(smooth, radius * 0.97).astype(np.float32)
+        return np.asarray(np.maximum(smooth, radius * 0.97), dtype=np.float32)
 
     def at(self, radius_cm: Float32Array, polar: Float32Array) -> Float32Array:
         """Radius at ``polar`` (rows, columns), each column at its own azimuth."""
         step = (self._polar[-1] - self._polar[0]) / (len(self._polar) - 1)
         row = np.clip((polar - self._polar[0]) / step, 0, len(self._polar) - 1.001)
         column = np.broadcast_to(np.arange(_COLUMNS, dtype=np.float32), row.shape)
-        out: Float32Array = cv2.remap(
+        looked_up = cv2.remap(
             radius_cm, np.ascontiguousarray(column), row.astype(np.float32), cv2.INTER_LINEAR
         )
-        return out
+        return np.asarray(looked_up, dtype=np.float32)
 
 
 def sample_style(rng: np.random.Generator) -> HairStyle | None:

@@ -79,7 +79,8 @@ class Rasterizer:
         import moderngl
 
         try:
-            self._context = moderngl.create_context(standalone=True, backend="egl", require=330)
+            settings: dict[str, Any] = {"backend": "egl"}
+            self._context = moderngl.create_context(standalone=True, require=330, **settings)
         except Exception as error:  # moderngl raises plain Exception
             raise RtreconError(
                 f"no OpenGL context without a window ({error}); on Debian: "
@@ -93,7 +94,8 @@ class Rasterizer:
             self._targets, context.depth_renderbuffer((size_px, size_px))
         )
         noise = np.random.default_rng(7).random((256, 256)).astype(np.float32)
-        noise = cv2.GaussianBlur(np.pad(noise, 8, mode="wrap"), (0, 0), 0.8)[8:-8, 8:-8]
+        blurred = cv2.GaussianBlur(np.pad(noise, 8, mode="wrap"), (0, 0), 0.8)
+        noise = np.asarray(blurred, np.float32)[8:-8, 8:-8]
         noise = (noise.argsort(axis=None).argsort().reshape(256, 256) / 65536.0).astype(np.float32)
         self._noise = context.texture((256, 256), 1, noise.tobytes(), dtype="f4")
         self._noise.repeat_x = self._noise.repeat_y = True
@@ -123,7 +125,8 @@ class Rasterizer:
         P[2, 2] = (far + near) / (far - near)
         P[2, 3] = -2 * far * near / (far - near)
         P[3, :3] = h[2]
-        self._program["projection"].write(P.T.astype(np.float32).tobytes())
+        uniform: Any = self._program["projection"]
+        uniform.write(P.T.astype(np.float32).tobytes())
         vertices = context.buffer(np.ascontiguousarray(rows).tobytes())
         indices = context.buffer(np.ascontiguousarray(triangles).tobytes())
         array = context.vertex_array(

@@ -70,12 +70,12 @@ def head_regions(model: FaceModel) -> HeadRegions:
     weights = np.zeros((count, 8), dtype=np.float32)
 
     def soft(signed_distance: Float32Array, width: float) -> Float32Array:
-        return np.clip(0.5 + signed_distance / width, 0.0, 1.0).astype(np.float32)
+        return np.asarray(np.clip(0.5 + signed_distance / width, 0.0, 1.0), dtype=np.float32)
 
     lips = np.maximum(_inside(V, marks[48:60]), -1e9)
     weights[:, 0] = soft(lips, 0.25) * front
     brow = np.minimum(_from_line(V, marks[17:22]), _from_line(V, marks[22:27]))
-    weights[:, 1] = soft(0.42 - brow, 0.3) * front
+    weights[:, 1] = soft((0.42 - brow).astype(np.float32), 0.3) * front
     # Beard: jaw, chin, moustache and sideburns; a curve in the frontal view bounds it above.
     ax = np.abs(x)
     upper = np.interp(
@@ -90,7 +90,7 @@ def head_regions(model: FaceModel) -> HeadRegions:
     )
     weights[:, 3] = np.exp(-(((ax - 4.2) / 1.9) ** 2 + ((y - 0.2) / 1.6) ** 2)) * front
     eyes = np.maximum(_inside(V, marks[36:42]), _inside(V, marks[42:48]))
-    weights[:, 4] = soft(eyes + 0.55, 0.6) * front
+    weights[:, 4] = soft((eyes + 0.55).astype(np.float32), 0.6) * front
     weights[:, 5] = np.exp(-np.sum((V - marks[30]) ** 2, axis=1) / 1.6) * front
     hairline = np.interp(ax, [0, 4, 6, 7.5, 8.5], [9.3, 8.6, 6.0, 3.0, 2.0])
     weights[:, 6] = np.where(

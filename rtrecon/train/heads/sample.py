@@ -176,7 +176,7 @@ class HeadGenerator:
         rough = 1 + rng.uniform(0.05, 0.3) * rng.standard_normal(len(vertices))
         direction = normals + np.array([0, -0.5, 0], np.float32)
         push = (zone * longer * length * rough)[:, None] * direction
-        return (vertices + push).astype(np.float32)
+        return np.asarray(vertices + push, dtype=np.float32)
 
     def _dress(
         self, rng: np.random.Generator, vertices: Float32Array, normals: Float32Array
@@ -191,7 +191,8 @@ class HeadGenerator:
         )
         is_eye = self._regions.material == float(Material.EYE)
         head.uv[is_eye] = self._regions.eye_uv[is_eye]
-        parts, lenses = [head, accessories.torso_part(rng)], []
+        parts = [head, accessories.torso_part(rng)]
+        lenses: list[Part] = []
         style = hair.sample_style(rng)
         if style is not None:
             parts.append(hair.hair_part(rng, style, self._scalp, vertices))
@@ -275,7 +276,9 @@ class HeadGenerator:
         behind = backdrop(rng, self._noise, n)
         image = image + behind * (1 - cover[..., None])
         inside = _inside_picture(scene.crop, scene.camera)
-        picture = expose(rng, image, face_mask / np.float32(255), scene.crop.side_px)
+        picture = expose(
+            rng, image, np.asarray(face_mask / 255, dtype=np.float32), scene.crop.side_px
+        )
         picture[~inside] = 0
         return picture
 
@@ -404,4 +407,5 @@ def _inside_picture(crop: Crop, camera: Intrinsics) -> npt.NDArray[np.bool_]:
     M = crop.M_picture_crop
     x = M[0, 0] * at[None, :] + M[0, 1] * at[:, None] + M[0, 2]
     y = M[1, 0] * at[None, :] + M[1, 1] * at[:, None] + M[1, 2]
-    return (x >= -0.5) & (y >= -0.5) & (x <= camera.width - 0.5) & (y <= camera.height - 0.5)
+    inside = (x >= -0.5) & (y >= -0.5) & (x <= camera.width - 0.5) & (y <= camera.height - 0.5)
+    return np.asarray(inside, dtype=bool)

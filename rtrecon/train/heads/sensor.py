@@ -24,7 +24,7 @@ def expose(
     if rng.random() < 0.12:
         sigma += float(rng.uniform(0.5, 1.8))  # out of focus
     if sigma > 0.25:
-        image = cv2.GaussianBlur(image, (0, 0), sigma)
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.float32)
     if rng.random() < 0.12:
         length = int(rng.integers(3, 9))
         kernel = np.zeros((length, length), dtype=np.float32)
@@ -32,7 +32,7 @@ def expose(
         middle = (length - 1) / 2
         for t in np.linspace(-middle, middle, 3 * length):
             kernel[round(middle + t * np.sin(angle)), round(middle + t * np.cos(angle))] += 1
-        image = cv2.filter2D(image, -1, kernel / kernel.sum())
+        image = np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), np.float32)
     luminance = image @ np.array([0.21, 0.72, 0.07], dtype=np.float32)
     weight = face + 0.02
     mean = float((luminance * weight).sum() / weight.sum())
@@ -45,7 +45,9 @@ def expose(
 
     small = int(np.clip(native_px, 40, 4 * n))
     if small < n:
-        image = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
+        image = np.asarray(
+            cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA), np.float32
+        )
     gain = float(np.exp(rng.normal(-4.7, 0.7)))
     image = np.clip(image, 0, None)
     noise = rng.standard_normal(image.shape).astype(np.float32)
@@ -68,7 +70,7 @@ def expose(
         picture = cv2.addWeighted(picture, 1.6, soft, -0.6, 0)
     quality = int(rng.integers(35, 97))
     _, code = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    picture = cv2.imdecode(code, cv2.IMREAD_COLOR)
+    picture = np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR), np.uint8)
     if small < n:
         picture = cv2.resize(picture, (n, n), interpolation=cv2.INTER_LINEAR)
     return np.asarray(picture, dtype=np.uint8)

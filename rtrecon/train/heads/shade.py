@@ -78,14 +78,14 @@ class NoiseBank:
     def __call__(self, k: int, u: Float32Array, v: Float32Array) -> Float32Array:
         """Noise map ``k`` at texture coordinates (one tile is 1)."""
         n = self.SIZE
-        out: Float32Array = cv2.remap(
+        looked_up = cv2.remap(
             self._maps[k % len(self._maps)],
             np.mod(u * n, n).astype(np.float32),
             np.mod(v * n, n).astype(np.float32),
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_WRAP,
         )
-        return out
+        return np.asarray(looked_up, dtype=np.float32)
 
     def image(self, rng: np.random.Generator, size: int, zoom: float) -> Float32Array:
         """A random (size, size) window of a random map, ``zoom`` times enlarged."""
@@ -215,7 +215,9 @@ class Shader:
         near = float(np.min(z[self.solid])) if self.solid.any() else 1.0
         filled = np.where(self.solid, z, near + 0.6).astype(np.float32)
         half = (z.shape[1] // 2, z.shape[0] // 2)
-        self._half_z: Float32Array = cv2.resize(filled, half, interpolation=cv2.INTER_NEAREST)
+        self._half_z: Float32Array = np.asarray(
+            cv2.resize(filled, half, interpolation=cv2.INTER_NEAREST), np.float32
+        )
         self.occlusion = self._ambient_occlusion()
 
     def _ambient_occlusion(self) -> Float32Array:
@@ -229,8 +231,7 @@ class Shader:
             total += gain * np.clip(limit - blurred, 0.0, 0.03)
         darkness = np.exp(-total)
         size = (self._b.z_m.shape[1], self._b.z_m.shape[0])
-        out: Float32Array = cv2.resize(darkness, size, interpolation=cv2.INTER_LINEAR)
-        return out
+        return np.asarray(cv2.resize(darkness, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
     def shadow(self, direction: Float32Array, softness_m: float) -> Float32Array:
         """Light that reaches each pixel from ``direction`` (3,) camera frame, in [0, 1].
@@ -260,8 +261,7 @@ class Shader:
         sigma = max(0.6, softness_m * px)
         light = 1.0 - cv2.GaussianBlur(dark, (0, 0), sigma)
         size = (self._b.z_m.shape[1], self._b.z_m.shape[0])
-        out: Float32Array = cv2.resize(light, size, interpolation=cv2.INTER_LINEAR)
-        return out
+        return np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
     def albedo(self, rng: np.random.Generator, look: Look) -> tuple[Float32Array, Float32Array]:
         """Linear RGB albedo (h, w, 3) and a bump height (h, w)."""

@@ -41,7 +41,7 @@ def relief_normals(relief: Float32Array) -> Float32Array:
     n = relief.shape[1]
     dy, dx = np.gradient(relief * n)
     normal = np.stack([-dx, -dy, -np.ones_like(dx)], axis=-1)
-    return (normal / np.linalg.norm(normal, axis=-1, keepdims=True)).astype(np.float32)
+    return np.asarray(normal / np.linalg.norm(normal, axis=-1, keepdims=True), dtype=np.float32)
 
 
 def shade_relief(relief: Float32Array) -> BgrImage:
