@@ -18,7 +18,7 @@ __all__ = ["DepthKind", "InputSpec", "Manifest", "ModelFile"]
 
 DepthKind = Literal["relief", "inverse", "metric"]
 
-_OUTPUT_ROLES = ("relief", "inverse", "depth", "mask", "expression", "landmarks", "rotation")
+_OUTPUT_ROLES = ("relief", "inverse", "metric", "depth", "mask", "expression", "landmarks", "rotation")
 _UNIT_M = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 
 

@@ -1,0 +1,33 @@
+"""Where a depth model can run: one small contract, one class a provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rtrecon.depth.providers.base import ModelSource, Provider, Runner
+from rtrecon.depth.providers.cuda import CudaProvider
+from rtrecon.depth.providers.plain import (
+    CoreMLProvider,
+    CpuProvider,
+    DirectMLProvider,
+    OpenVinoProvider,
+)
+from rtrecon.depth.providers.tensorrt import TensorrtProvider
+
+__all__ = ["AUTO_ORDER", "REGISTRY", "ModelSource", "Provider", "Runner"]
+
+REGISTRY: Mapping[str, Provider] = {
+    provider.name: provider
+    for provider in (
+        CudaProvider(),
+        TensorrtProvider(),
+        CoreMLProvider(),
+        DirectMLProvider(),
+        OpenVinoProvider(),
+        CpuProvider(),
+    )
+}
+"""Short name to provider."""
+
+AUTO_ORDER = ("tensorrt", "cuda", "directml", "coreml", "openvino", "cpu")
+"""What ``auto`` tries, first to last; TensorRT only where its engine has been built."""
