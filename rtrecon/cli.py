@@ -31,6 +31,11 @@ COMMANDS = {
         "rtrecon.run:run",
         "reconstruct faces live from a camera, file or stream",
     ),
+    "models": Command(
+        "rtrecon.zoo.config:ModelsConfig",
+        "rtrecon.zoo.commands:run_models",
+        "list, export, build, verify and remove depth models",
+    ),
     "doctor": Command(
         "rtrecon.config:DoctorConfig",
         "rtrecon.doctor:run_doctor",
@@ -54,6 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"rtrecon: there is no command {name!r}\n\n{_usage()}", file=sys.stderr)  # noqa: T201
         return 2
     debug = "--debug" in arguments
+    if not debug:
+        # What OpenCV and FFmpeg print of a bad source is said better by our own errors.
+        os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     try:
         _set_up_logging(quiet="--quiet" in arguments, debug=debug)
         import tyro
