@@ -93,7 +93,7 @@ class PreviewWriter:
 def compose(view: ViewFrame, t_s: float) -> BgrImage:
     """Picture with overlay | depth in colours | cloud turned to and fro, at ``t_s`` seconds."""
     height, width = view.image.shape[:2]
-    panel_width = int(round(_HEIGHT * width / height / 2)) * 2
+    panel_width = round(_HEIGHT * width / height / 2) * 2
     small = shrink(view.image, (panel_width, _HEIGHT))
     draw_overlay(small, view.faces, view.figures, out=small, zoom=panel_width / width)
     square = (_HEIGHT, _HEIGHT)

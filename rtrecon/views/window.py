@@ -12,7 +12,7 @@ import numpy as np
 from rtrecon.errors import RtreconError
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.types import BgrImage, Float32Array, Float64Array
-from rtrecon.views.overlay import draw_overlay, put_text
+from rtrecon.views.inset import BACKGROUND, KEYS, Inset
 from rtrecon.views.state import ViewFrame
 
 __all__ = ["KEYS", "Command", "FaceWindow"]
@@ -22,26 +22,14 @@ logger = logging.getLogger(__name__)
 Command = Literal["freeze", "snapshot", "record", "quit"]
 Style = Literal["points", "mesh", "wireframe"]
 
-KEYS = (
-    ("m", "points, mesh, wireframe"),
-    ("l", "light the mesh"),
-    ("d", "colour by depth"),
-    ("f", "freeze"),
-    ("s", "snapshot: picture and PLY"),
-    ("v", "record on, off"),
-    ("r", "reset the view"),
-    ("h", "show these keys"),
-    ("q", "quit"),
-)
-
 _STYLES: tuple[Style, ...] = ("points", "mesh", "wireframe")
 _MOST_POINTS = 1 << 18
-_FACE_HEIGHT_M = 0.34  # what the first view shows from top to bottom
+_HEAD_M = (0.25, 0.28)  # width and height that the first view leaves for a head
+_SPAN_STEP = 1.1  # the view keeps its distance until what it must show changes by so much
 _FOV_DEG = 30.0
-_INSET = (320, 240)
-_INSET_SHARE = 0.30  # of the window's width
 _FOLLOW = 0.25  # share of the way to the face's centre that the view goes each frame
 _DEPTH_SPAN_M = 0.16
+_CLAY = (0.66, 0.62, 0.58)  # what the surface is made of when it is lit
 _WIRE_STEP = 4  # crop pixels between the lines of the wireframe
 
 
@@ -74,38 +62,48 @@ class FaceWindow:
         self._open = True
         self._commands: list[Command] = []
         self._view: ViewFrame | None = None
-        self._center: Float32Array | None = None
+        self._center: Float32Array = np.full(3, np.inf, dtype=np.float32)
         self._points = np.zeros((_MOST_POINTS, 3), dtype=np.float64)
         self._colors = np.zeros((_MOST_POINTS, 3), dtype=np.float64)
         self._cloud = o3d.geometry.PointCloud()
         self._mesh = o3d.geometry.TriangleMesh()
         self._lines = o3d.geometry.LineSet()
         self._shown: dict[str, bool] = {"cloud": False, "mesh": False, "lines": False}
-        self._inset, self._inset_size = self._make_inset()
+        self._frozen = False
+        self._changed = True
+        self._span_m = _HEAD_M[1]
+        self._home: Float64Array | None = None  # extrinsic while the user has not moved the view
+        self._full = False
+        self._inset = Inset(o3d, self._window)
         options = self._window.get_render_option()
-        options.background_color = np.array([0.11, 0.11, 0.12])
-        options.point_size = 3.0
+        options.background_color = np.full(3, BACKGROUND / 255)
+        options.mesh_shade_option = o3d.visualization.MeshShadeOption.Color
         options.light_on = False
         options.mesh_show_back_face = True
         for key, action in self._actions().items():
             self._window.register_key_callback(ord(key.upper()), action)
+        for key in "PO":  # Open3D's own keys that leave files in the working folder
+            self._window.register_key_callback(ord(key), lambda _: False)
         self._reset_view()
 
     def update(self, view: ViewFrame) -> None:
         """Show another frame; it is drawn by the next `tick`."""
         self._view = view
         self._draw_faces(view.faces)
-        self._draw_inset(view)
+        self._inset.draw(view, frozen=self._frozen, with_keys=self._help)
+        self._changed = True
 
     def tick(self) -> bool:
-        """Handle events and draw; False once the window was closed."""
+        """Handle events and draw if anything changed; False once the window was closed."""
         if not self._open:
             return False
-        self._place_inset()
+        self._changed |= self._inset.place()
+        if self._changed:
+            # Sets a mark: `poll_events` draws. The mouse and the keys set it too.
+            self._window.update_renderer()
+            self._changed = False
         if not self._window.poll_events():
             self._open = False
-            return False
-        self._window.update_renderer()
         return self._open
 
     def poll_commands(self) -> list[Command]:
@@ -115,6 +113,7 @@ class FaceWindow:
 
     def capture(self) -> BgrImage:
         """What the window shows, (H, W, 3) uint8 BGR."""
+        self._inset.place()
         shown = np.asarray(self._window.capture_screen_float_buffer(do_render=True))
         return np.ascontiguousarray((shown[..., ::-1] * 255).astype(np.uint8))
 
@@ -148,11 +147,18 @@ class FaceWindow:
             "d": change(self._toggle_depth),
             "h": change(self._toggle_help),
             "r": change(self._reset_view),
-            "f": command("freeze"),
+            "f": self._freeze,
             "s": command("snapshot"),
             "v": command("record"),
             "q": command("quit"),
         }
+
+    def _freeze(self, _: Any) -> bool:
+        self._commands.append("freeze")
+        self._frozen = not self._frozen
+        if self._view is not None:
+            self.update(self._view)
+        return False
 
     def _next_style(self) -> None:
         self._style = _STYLES[(_STYLES.index(self._style) + 1) % len(_STYLES)]
@@ -168,7 +174,7 @@ class FaceWindow:
         self._help = not self._help
 
     def _reset_view(self) -> None:
-        """Look at the face from the camera: upright, not mirrored, filling the window."""
+        """Look from the camera's side: upright, not mirrored, what is to be seen in full."""
         control = self._window.get_view_control()
         parameters = control.convert_to_pinhole_camera_parameters()
         width, height = parameters.intrinsic.width, parameters.intrinsic.height
@@ -177,15 +183,36 @@ class FaceWindow:
             width, height, focal, focal, width / 2 - 0.5, height / 2 - 0.5
         )
         extrinsic = np.eye(4)
-        extrinsic[2, 3] = 0.5 * _FACE_HEIGHT_M / np.tan(np.radians(_FOV_DEG) / 2)
+        extrinsic[2, 3] = self._span_m * focal / height
         parameters.extrinsic = extrinsic
         control.convert_from_pinhole_camera_parameters(parameters, allow_arbitrary=True)
+        self._window.get_render_option().point_size = max(2.0, round(height / 180))
         control.set_constant_z_near(0.02)
         control.set_constant_z_far(20.0)
+        self._home = np.array(control.convert_to_pinhole_camera_parameters().extrinsic)
+        self._changed = True
+
+    def _fit_span(self, faces: Sequence[FaceReconstruction]) -> None:
+        """Show all faces while the user has not moved the view."""
+        parameters = self._window.get_view_control().convert_to_pinhole_camera_parameters()
+        intrinsic = parameters.intrinsic
+        offset = np.abs([_middle(face) - self._center for face in faces]).max(axis=0)
+        # The inset covers the left edge: as much is left free on the right.
+        free = 1.0 - 2.0 * self._inset.width_px / intrinsic.width if len(faces) == 1 else 1.0
+        across_m = (2 * offset[0] + _HEAD_M[0]) * intrinsic.height / (intrinsic.width * free)
+        span_m = max(2 * offset[1] + _HEAD_M[1], across_m) if free > 0.2 else _HEAD_M[1]
+        steady = 1 / _SPAN_STEP < span_m / self._span_m < _SPAN_STEP
+        moved = self._home is None or not np.allclose(parameters.extrinsic, self._home, atol=1e-4)
+        if not steady and not moved:
+            self._span_m = float(span_m)
+            self._reset_view()
+        elif moved and not steady:
+            self._span_m = float(span_m)  # for the next reset
 
     def _draw_faces(self, faces: Sequence[FaceReconstruction]) -> None:
         if faces:
             self._follow(np.mean([_middle(face) for face in faces], axis=0).astype(np.float32))
+            self._fit_span(faces)
         if self._style == "wireframe":
             self._draw_lines(faces)
             return
@@ -195,11 +222,13 @@ class FaceWindow:
         as_mesh = self._style != "points"
         for face in faces:
             points = face.points_camera
-            end = min(count + len(points), _MOST_POINTS)
-            kept = end - count
-            np.subtract(points[:kept], self._center, out=self._points[count:end])
-            self._colors[count:end] = self._face_colors(face)[:kept]
-            if as_mesh and kept == len(points):
+            end = count + len(points)
+            if end > _MOST_POINTS:
+                self._say_full()
+                break
+            np.subtract(points, self._center, out=self._points[count:end])
+            self._colors[count:end] = self._face_colors(face)
+            if as_mesh:
                 triangles.append(_compact_triangles(face) + count)
                 normals.append(face.normals)
             count = end
@@ -210,9 +239,13 @@ class FaceWindow:
             self._mesh.triangles = self._o3d.utility.Vector3iVector(
                 np.concatenate(triangles) if triangles else np.zeros((0, 3), np.int32)
             )
-            self._mesh.vertex_normals = vector(
-                np.concatenate(normals).astype(np.float64) if normals else np.zeros((0, 3))
-            )
+            if self._lit and normals:
+                self._mesh.vertex_normals = vector(np.concatenate(normals).astype(np.float64))
+                # Open3D lights a mesh that has both kinds, and uses those of the vertices.
+                self._mesh.compute_triangle_normals()
+            else:
+                self._mesh.vertex_normals = vector()
+                self._mesh.triangle_normals = vector()
         else:
             self._cloud.points = vector(self._points[:count])
             self._cloud.colors = vector(self._colors[:count])
@@ -227,7 +260,9 @@ class FaceWindow:
             place = (np.cumsum(valid, dtype=np.int32) - 1).reshape(valid.shape) + count
             grid = face.grid.points_camera[::step, ::step]
             points.append(grid[valid] - self._center)
-            colors.append(face.grid.colors[::step, ::step][valid])
+            tones = face.grid.colors[::step, ::step]
+            if self._by_depth:
+                tones = self._depth_colors(face, grid[..., 2])
             jump = 3.0 * step * face.grid.max_step_m
             for a, b in (
                 ((slice(None), slice(None, -1)), (slice(None), slice(1, None))),
@@ -235,11 +270,13 @@ class FaceWindow:
             ):
                 joined = valid[a] & valid[b] & (np.abs(grid[a][..., 2] - grid[b][..., 2]) < jump)
                 lines.append(np.stack([place[a][joined], place[b][joined]], axis=1))
+                colors.append(tones[a][joined])
             count += len(points[-1])
         if count:
             vector = self._o3d.utility.Vector3dVector
             self._lines.points = vector(np.concatenate(points).astype(np.float64))
-            self._lines.colors = vector(np.concatenate(colors) / 255.0)
+            # Thin lines look darker than surfaces.
+            self._lines.colors = vector(0.35 + np.concatenate(colors) * (0.65 / 255.0))
             pairs = np.concatenate(lines).astype(np.int32)
             self._lines.lines = self._o3d.utility.Vector2iVector(pairs)
         self._show("mesh", self._mesh, False)
@@ -256,73 +293,29 @@ class FaceWindow:
         self._shown[name] = wanted
 
     def _follow(self, center: Float32Array) -> None:
-        if self._center is None or float(np.abs(center - self._center).max()) > 0.3:
+        if not float(np.abs(center - self._center).max()) < 0.3:
             self._center = center
         else:
             self._center = self._center + _FOLLOW * (center - self._center)
 
     def _face_colors(self, face: FaceReconstruction) -> Float64Array:
+        if self._lit and self._style == "mesh":
+            return np.full((len(face.colors), 3), _CLAY)
         if not self._by_depth:
             return face.colors / 255.0
+        return np.asarray(self._depth_colors(face, face.points_camera[:, 2:])[:, 0] / 255.0)
+
+    @staticmethod
+    def _depth_colors(face: FaceReconstruction, z_m: Float32Array) -> np.ndarray[Any, Any]:
         near = float(_middle(face)[2]) - 0.09
-        level = np.clip(1 - (face.points_camera[:, 2] - near) / _DEPTH_SPAN_M, 0, 1)
-        colored = cv2.applyColorMap((level * 255).astype(np.uint8)[:, None], cv2.COLORMAP_INFERNO)
-        return np.asarray(colored[:, 0, ::-1] / 255.0)
+        level = np.clip(1 - (z_m - near) / _DEPTH_SPAN_M, 0, 1)
+        colored = cv2.applyColorMap((level * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
+        return np.asarray(colored[..., ::-1])
 
-    def _make_inset(self) -> tuple[Any, tuple[int, int]]:
-        """A textured rectangle that `_place_inset` holds before the virtual camera."""
-        o3d = self._o3d
-        quad = o3d.geometry.TriangleMesh()
-        quad.vertices = o3d.utility.Vector3dVector(np.eye(4, 3))
-        quad.triangles = o3d.utility.Vector3iVector(np.array([[0, 2, 1], [1, 2, 3]]))
-        corners = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], dtype=np.float64)
-        quad.triangle_uvs = o3d.utility.Vector2dVector(corners[[0, 2, 1, 1, 2, 3]])
-        quad.triangle_material_ids = o3d.utility.IntVector([0, 0])
-        quad.textures = [o3d.geometry.Image(np.zeros((_INSET[1], _INSET[0], 3), np.uint8))]
-        # The first geometry sets the bounding box, and with it how the mouse zooms and pans.
-        quad.vertices = o3d.utility.Vector3dVector(
-            np.array([[-1, -1, -1], [1, -1, 1], [-1, 1, -1], [1, 1, 1]]) * 0.12
-        )
-        self._window.add_geometry(quad, reset_bounding_box=True)
-        return quad, _INSET
-
-    def _draw_inset(self, view: ViewFrame) -> None:
-        picture = draw_overlay(view.image, view.faces)
-        height = _INSET[0] * view.image.shape[0] // view.image.shape[1]
-        small = np.asarray(
-            cv2.resize(picture, (_INSET[0], height), interpolation=cv2.INTER_AREA), dtype=np.uint8
-        )
-        lines = [
-            f"{view.figures.fps:.1f} fps  {view.figures.latency_ms:.0f} ms  "
-            f"{view.figures.frames_dropped} dropped",
-            f"{view.figures.model} on {view.figures.provider}",
-            view.figures.state + ("" if self._help else "      h: keys"),
-        ]
-        if self._help:
-            lines += [f"{key}: {text}" for key, text in KEYS] + ["mouse: turn, wheel: zoom"]
-        panel = np.full((16 * len(lines) + 8, _INSET[0], 3), 28, dtype=np.uint8)
-        for k, line in enumerate(lines):
-            put_text(panel, line, (6, 16 * (k + 1)), 0.95)
-        inset = np.vstack([small, panel])
-        self._inset.textures = [self._o3d.geometry.Image(np.ascontiguousarray(inset[..., ::-1]))]
-        self._inset_size = (inset.shape[1], inset.shape[0])
-        self._inset_changed = True
-
-    def _place_inset(self) -> None:
-        control = self._window.get_view_control()
-        parameters = control.convert_to_pinhole_camera_parameters()
-        K, E = parameters.intrinsic, parameters.extrinsic
-        focal = K.intrinsic_matrix[0, 0]
-        width_px = _INSET_SHARE * K.width
-        height_px = width_px * self._inset_size[1] / self._inset_size[0]
-        z = 0.05
-        left, top = 10 - K.width / 2, 10 - K.height / 2
-        x = np.array([left, left + width_px]) * z / focal
-        y = np.array([top, top + height_px]) * z / focal
-        corners = np.array([[x[0], y[0], z], [x[1], y[0], z], [x[0], y[1], z], [x[1], y[1], z]])
-        world = (corners - E[:3, 3]) @ E[:3, :3]
-        self._inset.vertices = self._o3d.utility.Vector3dVector(world)
-        self._window.update_geometry(self._inset)
+    def _say_full(self) -> None:
+        if not self._full:
+            logger.warning("the window shows at most %d points: faces are left out", _MOST_POINTS)
+        self._full = True
 
 
 def _middle(face: FaceReconstruction) -> Float32Array:
