@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NoReturn, cast, get_args
 
+from rtrecon.depth.providers.base import ModelSource
 from rtrecon.errors import ModelError
 from rtrecon.faces.align import CropSpec
 
@@ -18,7 +19,16 @@ __all__ = ["DepthKind", "InputSpec", "Manifest", "ModelFile"]
 
 DepthKind = Literal["relief", "inverse", "metric"]
 
-_OUTPUT_ROLES = ("relief", "inverse", "metric", "depth", "mask", "expression", "landmarks", "rotation")
+_OUTPUT_ROLES = (
+    "relief",
+    "inverse",
+    "metric",
+    "depth",
+    "mask",
+    "expression",
+    "landmarks",
+    "rotation",
+)
 _UNIT_M = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 
 
@@ -71,7 +81,8 @@ class Manifest:
     ``value`` is the graph's output of kind ``kind``; ``mask`` and ``expression`` are the
     names of those outputs or None. ``files`` maps a precision to its file; ``best`` maps
     a provider (or ``default``) to the precision to use there. ``unit_m`` is the length of
-    one unit of a ``metric`` model.
+    one unit of a ``metric`` model. ``batch`` is how many crops the graph takes at once, where
+    it is fixed; ``origin`` names the checkpoint that it was exported from.
     """
 
     folder: Path
@@ -87,6 +98,8 @@ class Manifest:
     unit_m: float = 1.0
     licence: str = ""
     source: str = ""
+    batch: int = 1
+    origin: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: str | Path) -> Manifest:
@@ -122,6 +135,17 @@ class Manifest:
                 f"model {self.name} does not come in {precision}, only in {', '.join(self.files)}"
             )
         return precision
+
+    def source_for(self, precision: str) -> ModelSource:
+        """The file of one precision as providers take it; it is not verified here."""
+        file, size = self.files[precision], self.input.size_px
+        return ModelSource(
+            path=file.path,
+            precision=precision,
+            shape=(self.batch, 3, size, size),
+            sha256=file.sha256,
+            origin=self.origin,
+        )
 
 
 class _Reader:
@@ -161,6 +185,8 @@ class _Reader:
             unit_m=_UNIT_M[unit],
             licence=str(self._data.get("licence", self._data.get("license", ""))),
             source=str(self._data.get("source", "")),
+            batch=self._batch(),
+            origin={str(k): str(v) for k, v in self._object("origin", optional=True).items()},
         )
 
     def _input(self) -> InputSpec:
@@ -231,6 +257,12 @@ class _Reader:
                 self._fail(f'the "sha256" of {entry["file"]} must be 64 hexadecimal digits')
             files[str(precision)] = ModelFile(file, sha256)
         return files
+
+    def _batch(self) -> int:
+        batch = self._data.get("batch", 1)
+        if not isinstance(batch, int) or isinstance(batch, bool) or not 1 <= batch <= 64:
+            self._fail(f'"batch" must be a number from 1 to 64, not {batch!r}')
+        return batch
 
     def _object(self, name: str, *, optional: bool = False) -> dict[str, Any]:
         value = self._data.get(name, {} if optional else None)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from rtrecon.depth.manifest import DepthKind, Manifest
+from rtrecon.depth.providers import ModelSource, Runner
 from rtrecon.depth.session import create_session
 from rtrecon.depth.store import find_model
 from rtrecon.errors import DataError, ModelError
 from rtrecon.faces.align import Crop
 from rtrecon.types import BgrImage, Float32Array
-
-if TYPE_CHECKING:
-    import onnxruntime as ort
 
 __all__ = ["DepthModel", "DepthPrediction", "load_depth_model"]
 
@@ -66,12 +65,12 @@ class DepthModel:
         self.crop_spec = manifest.crop
         verified: set[str] = set()
 
-        def file_for(name: str) -> Path:
+        def file_for(name: str) -> ModelSource:
             chosen = manifest.precision_for(name, precision)
             if chosen not in verified:
                 manifest.files[chosen].verify()
                 verified.add(chosen)
-            return manifest.files[chosen].path
+            return manifest.source_for(chosen)
 
         self._session, self.report = create_session(
             file_for, provider, threads, free_size=self.size_px
@@ -88,6 +87,30 @@ class DepthModel:
         self._offset = ((low - mean) / std).astype(np.float32)
         self._planes = (2, 1, 0) if spec.color == "RGB" else (0, 1, 2)
         self._buffer = np.zeros((1, 3, self.size_px, self.size_px), dtype=self._dtype)
+
+    def warmup(self, runs: int = 3) -> float:
+        """Run on nothing a few times; returns the median time of one run in milliseconds.
+
+        It says whether the model is fast enough for live use on this machine; one run may
+        take several crops (`at_once`). The first run, which may allocate, is not counted.
+        """
+        feed = {
+            self.manifest.input.name: np.zeros(
+                (self.at_once, 3, self.size_px, self.size_px), dtype=self._dtype
+            )
+        }
+        names = list(self._outputs.values())
+        times_ns = []
+        for _ in range(runs + 1):
+            start_ns = time.perf_counter_ns()
+            self._session.run(names, feed)
+            times_ns.append(time.perf_counter_ns() - start_ns)
+        return float(np.median(times_ns[1:])) / 1e6
+
+    @property
+    def at_once(self) -> int:
+        """How many crops the graph takes in one run; 1 where it takes any number."""
+        return self._batch or 1
 
     def predict(self, image_bgr: BgrImage, crops: Sequence[Crop]) -> list[DepthPrediction]:
         """Run the network on ``crops`` of ``image_bgr`` (H, W, 3) uint8.
@@ -184,7 +207,7 @@ def load_depth_model(
     return DepthModel(Manifest.load(find_model(model)), provider, precision, threads)
 
 
-def _output_names(session: ort.InferenceSession, manifest: Manifest) -> dict[str, str]:
+def _output_names(session: Runner, manifest: Manifest) -> dict[str, str]:
     wanted = {
         "value": manifest.value,
         "mask": manifest.mask,
@@ -201,9 +224,7 @@ def _output_names(session: ort.InferenceSession, manifest: Manifest) -> dict[str
     return names
 
 
-def _check_input(
-    session: ort.InferenceSession, manifest: Manifest
-) -> tuple[int | None, type[np.floating[Any]]]:
+def _check_input(session: Runner, manifest: Manifest) -> tuple[int | None, type[np.floating[Any]]]:
     """The graph's fixed batch (None: any) and element type."""
     spec, nodes = manifest.input, session.get_inputs()
     size = spec.size_px

@@ -1,48 +1,36 @@
-"""One ONNX Runtime session on a provider that has proved itself by running the model."""
+"""One session on a provider that has proved itself by running the model."""
 
 from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from rtrecon.errors import MissingExtraError, ModelError, ProviderError
-
-if TYPE_CHECKING:
-    import onnxruntime as ort
+from rtrecon.depth.providers import (
+    AUTO_ORDER,
+    EXTRAS,
+    REGISTRY,
+    ModelSource,
+    Provider,
+    Runner,
+    get_provider,
+)
+from rtrecon.errors import MissingExtraError, ModelError, ProviderError, RtreconError
 
 __all__ = ["AUTO_ORDER", "PROVIDERS", "ProviderReport", "create_session", "default_threads"]
 
 logger = logging.getLogger(__name__)
 
-PROVIDERS: Mapping[str, str] = {
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "coreml": "CoreMLExecutionProvider",
-    "directml": "DmlExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-    "cpu": "CPUExecutionProvider",
-}
+PROVIDERS: Mapping[str, str] = {name: provider.ort_name for name, provider in REGISTRY.items()}
 """Short name to ONNX Runtime's name."""
 
-AUTO_ORDER = ("cuda", "coreml", "directml", "openvino", "cpu")
-"""What ``auto`` tries, first to last. TensorRT builds an engine for minutes: only by name."""
-
-_REMEDY = {
-    "cuda": "install an NVIDIA driver and rtrecon's GPU runtime: pip uninstall onnxruntime; "
-    "pip install 'rtrecon[cuda]'",
-    "tensorrt": "install TensorRT and rtrecon's GPU runtime: pip uninstall onnxruntime; "
-    "pip install 'rtrecon[cuda]' tensorrt",
-    "coreml": "it needs macOS and onnxruntime for it: pip install 'rtrecon[cpu]'",
-    "directml": "it needs Windows: pip uninstall onnxruntime; pip install onnxruntime-directml",
-    "openvino": "pip uninstall onnxruntime; pip install onnxruntime-openvino",
-    "cpu": "pip install 'rtrecon[cpu]'",
-}
+_TIMED_RUNS = 3
 _said: set[str] = set()  # fallbacks already warned of in this process
 
 
@@ -68,16 +56,19 @@ def default_threads() -> int:
 
 
 def create_session(
-    path: str | Path | Callable[[str], Path],
+    source: str | Path | ModelSource | Callable[[str], Path | ModelSource],
     provider: str = "auto",
     threads: int | None = None,
     *,
     free_size: int = 192,
-) -> tuple[ort.InferenceSession, ProviderReport]:
-    """Open an ONNX file where it really runs: the session is run once on zeros.
+) -> tuple[Runner, ProviderReport]:
+    """Open an ONNX file where it really runs: the session is run on zeros.
+
+    ``auto`` takes the first graphics card that works; without one, what works is timed
+    against the processor and the fastest is taken.
 
     Args:
-        path: the ONNX file, or a function from a provider's short name to it.
+        source: the ONNX file, or a function from a provider's short name to it.
         provider: ``auto`` or a name of `PROVIDERS`.
         threads: CPU threads; None takes `default_threads`.
         free_size: used for the proof in place of free spatial dimensions.
@@ -91,70 +82,115 @@ def create_session(
         import onnxruntime as ort
     except ImportError as error:
         raise MissingExtraError("onnxruntime", "cpu") from error
-    if provider != "auto" and provider not in PROVIDERS:
+    chosen = get_provider(provider)
+    if provider != "auto" and chosen is None:
         raise ProviderError(
-            f"there is no provider {provider!r}: take auto or one of {', '.join(PROVIDERS)}"
+            f"there is no provider {provider!r}: take auto or one of "
+            f"{', '.join((*REGISTRY, *EXTRAS))}"
         )
     threads = threads or default_threads()
     available = ort.get_available_providers()
+
+    def source_for(name: str) -> ModelSource:
+        given = source(name) if callable(source) else source
+        if not isinstance(given, ModelSource):
+            given = ModelSource(Path(given), shape=(1, 3, free_size, free_size))
+        if not given.path.is_file():
+            raise ModelError(f"model file {given.path} is missing: fetch the model again")
+        return given
+
+    if chosen is not None:
+        if not chosen.is_available(available):
+            problem = chosen.problem() if provider in ("coreml", "directml") else None
+            raise ProviderError(
+                f"provider {provider} is not in the installed ONNX Runtime {ort.__version__}"
+                f"{f' ({problem})' if problem else ''}: {chosen.remedy}; or use --provider cpu"
+            )
+        runner = _open(ort, chosen, source_for(provider), threads, free_size)
+        return runner, ProviderReport(provider, threads)
+    return _open_fastest(ort, source_for, available, threads, free_size)
+
+
+def _open_fastest(
+    ort: Any,
+    source_for: Callable[[str], ModelSource],
+    available: list[str],
+    threads: int,
+    free_size: int,
+) -> tuple[Runner, ProviderReport]:
     failed: dict[str, str] = {}
-    for name in AUTO_ORDER if provider == "auto" else (provider,):
-        if PROVIDERS[name] not in available:
-            if provider == name:
-                raise ProviderError(
-                    f"provider {name} is not in the installed ONNX Runtime {ort.__version__}: "
-                    f"{_REMEDY[name]}; or use --provider cpu"
-                )
+    candidates: dict[str, Runner] = {}
+    for name in AUTO_ORDER:
+        provider = REGISTRY[name]
+        if not provider.is_available(available):
             continue
-        file = Path(path(name) if callable(path) else path)
-        if not file.is_file():
-            raise ModelError(f"model file {file} is missing: fetch the model again")
         try:
-            session = _prove(ort, file, name, threads, free_size)
-        except Exception as error:  # ONNX Runtime raises a class of its own for each status
-            reason = str(error).strip().split("\n")[0] or type(error).__name__
-            if name == "cpu":
-                raise ModelError(f"{file} cannot be run: {reason}") from error
-            if provider == name:
-                raise ProviderError(
-                    f"provider {name} does not work here: {reason}; {_REMEDY[name]}; "
-                    "or use --provider cpu"
-                ) from error
-            failed[name] = reason
+            source = source_for(name)
+            if not provider.ready_for_auto(source):
+                continue
+            candidates[name] = _open(ort, provider, source, threads, free_size)
+        except (ProviderError, ModelError) as error:
+            if name == "cpu" and not candidates:
+                raise
+            failed[name] = str(error)
             continue
-        for loser, reason in failed.items():
-            _say_once(loser, name, reason)
-        return session, ProviderReport(name, threads, failed)
-    raise ProviderError(f"no provider works: {failed or 'none is installed'}; {_REMEDY['cpu']}")
+        if provider.is_gpu:
+            break
+    if not candidates:
+        raise ProviderError(f"no provider works: {failed or 'none is installed'}")
+    name = next(iter(candidates))
+    if len(candidates) > 1:
+        times_ms = {n: _time_ms(runner, free_size) for n, runner in candidates.items()}
+        name = min(times_ms, key=lambda n: times_ms[n])
+        logger.debug("a run takes %s: using %s", times_ms, name)
+    for loser, reason in failed.items():
+        _say_once(loser, name, reason)
+    return candidates[name], ProviderReport(name, threads, failed)
 
 
-def _prove(
-    ort_module: Any, file: Path, name: str, threads: int, free_size: int
-) -> ort.InferenceSession:
-    if name in ("cuda", "tensorrt") and hasattr(ort_module, "preload_dlls"):
-        # CUDA and cuDNN from their wheels are not on the loader's path.
-        ort_module.preload_dlls()
-    options = ort_module.SessionOptions()
+def _open(
+    ort: Any, provider: Provider, source: ModelSource, threads: int, free_size: int
+) -> Runner:
+    options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # a failure is raised or said by us
     # Spinning threads fight capture and view for few cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    providers = [PROVIDERS[name]]
-    if name == "tensorrt":
-        providers.append(PROVIDERS["cuda"])
-    if name != "cpu":
-        providers.append(PROVIDERS["cpu"])
-    session = ort_module.InferenceSession(str(file), options, providers=providers)
-    session.disable_fallback()
-    running = session.get_providers()
-    if not running or running[0] != PROVIDERS[name]:
-        raise RuntimeError("its libraries did not load, ONNX Runtime turned to another provider")
-    feeds = {i.name: _zeros(i, free_size) for i in session.get_inputs()}
-    for output in session.run(None, feeds):
+    try:
+        runner = provider.open(ort, source, options)
+        _prove(runner, free_size)
+    except RtreconError:
+        raise
+    except Exception as error:  # ONNX Runtime raises a class of its own for each status
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        if provider.name == "cpu":
+            raise ModelError(f"{source.path} cannot be run: {reason}") from error
+        raise ProviderError(
+            f"provider {provider.name} does not work here: {provider.explain(reason)}; "
+            f"{provider.remedy}; or use --provider cpu"
+        ) from error
+    return runner
+
+
+def _prove(runner: Runner, free_size: int) -> None:
+    for output in runner.run(None, _zero_feeds(runner, free_size)):
         if np.issubdtype(output.dtype, np.floating) and not np.isfinite(output).all():
             raise RuntimeError("a trial run gave values that are not finite")
-    return session
+
+
+def _time_ms(runner: Runner, free_size: int) -> float:
+    feeds = _zero_feeds(runner, free_size)
+    times_ms = []
+    for _ in range(_TIMED_RUNS):
+        start_ns = time.perf_counter_ns()
+        runner.run(None, feeds)
+        times_ms.append((time.perf_counter_ns() - start_ns) / 1e6)
+    return min(times_ms)
+
+
+def _zero_feeds(runner: Runner, free_size: int) -> dict[str, np.ndarray[Any, Any]]:
+    return {node.name: _zeros(node, free_size) for node in runner.get_inputs()}
 
 
 def _zeros(node: Any, free_size: int) -> np.ndarray[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 
 from rtrecon.depth.providers.base import ModelSource, Provider, Runner
@@ -14,7 +15,7 @@ from rtrecon.depth.providers.plain import (
 )
 from rtrecon.depth.providers.tensorrt import TensorrtProvider
 
-__all__ = ["AUTO_ORDER", "REGISTRY", "ModelSource", "Provider", "Runner"]
+__all__ = ["AUTO_ORDER", "EXTRAS", "REGISTRY", "ModelSource", "Provider", "Runner", "get_provider"]
 
 REGISTRY: Mapping[str, Provider] = {
     provider.name: provider
@@ -31,3 +32,15 @@ REGISTRY: Mapping[str, Provider] = {
 
 AUTO_ORDER = ("tensorrt", "cuda", "directml", "coreml", "openvino", "cpu")
 """What ``auto`` tries, first to last; TensorRT only where its engine has been built."""
+
+EXTRAS: Mapping[str, str] = {"torch": "rtrecon.zoo.torch_backend:TorchProvider"}
+"""Providers of an extra, imported only when they are named."""
+
+
+def get_provider(name: str) -> Provider | None:
+    """The provider of this short name, or None."""
+    if name in EXTRAS:
+        module, _, attribute = EXTRAS[name].partition(":")
+        provider: Provider = getattr(importlib.import_module(module), attribute)()
+        return provider
+    return REGISTRY.get(name)

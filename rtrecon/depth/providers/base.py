@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -35,13 +35,15 @@ class Runner(Protocol):
 class ModelSource:
     """One ONNX file and what engines built from it are known by.
 
-    ``shape`` (n, 3, h, w) is what it is run with, ``sha256`` that of the file if known.
+    ``shape`` (n, 3, h, w) is what it is run with, ``sha256`` that of the file if known,
+    ``origin`` the checkpoint that it was exported from.
     """
 
     path: Path
     precision: str = "fp32"
     shape: tuple[int, int, int, int] = (1, 3, 192, 192)
     sha256: str | None = None
+    origin: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
 
     def digest(self) -> str:
         """SHA-256 of the file; read from the disk only where it is not known."""
@@ -71,6 +73,10 @@ class Provider(ABC):
     def entries(self, source: ModelSource) -> list[ProviderEntry]:
         """ONNX Runtime's provider list, this one first, with options."""
 
+    def is_available(self, installed: Sequence[str]) -> bool:
+        """Whether the ONNX Runtime that is installed, with these providers, has it."""
+        return self.ort_name in installed
+
     def ready_for_auto(self, source: ModelSource) -> bool:  # noqa: ARG002
         """Whether ``auto`` may try it: nothing there may take minutes."""
         return True
@@ -90,7 +96,8 @@ class Provider(ABC):
             RuntimeError: ONNX Runtime turned to another provider.
             Exception: of ONNX Runtime, one class for each status.
         """
-        return self.open_session(ort, source, options, self.entries(source))
+        runner: Runner = self.open_session(ort, source, options, self.entries(source))
+        return runner
 
     def open_session(
         self, ort: Any, source: ModelSource, options: Any, entries: list[ProviderEntry]

@@ -74,9 +74,7 @@ class BoundSession:
         io = self._session.io_binding()
         inputs = {}
         for name, array in feed.items():
-            inputs[name] = values.ortvalue_from_numpy(
-                np.ascontiguousarray(array), self._device, 0
-            )
+            inputs[name] = values.ortvalue_from_numpy(np.ascontiguousarray(array), self._device, 0)
             io.bind_ortvalue_input(name, inputs[name])
         nodes = self._session.get_outputs()
         types = {node.name: _TYPES[node.type] for node in nodes}
@@ -84,9 +82,7 @@ class BoundSession:
         outputs = {}
         io.clear_binding_outputs()
         for name, shape in shapes.items():
-            outputs[name] = values.ortvalue_from_shape_and_type(
-                shape, types[name], self._device, 0
-            )
+            outputs[name] = values.ortvalue_from_shape_and_type(shape, types[name], self._device, 0)
             io.bind_ortvalue_output(name, outputs[name])
         options = self._ort.RunOptions()
         if self._graph:

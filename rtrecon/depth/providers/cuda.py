@@ -42,7 +42,7 @@ class CudaProvider(Provider):
             "enable_cuda_graph": "1" if graph else "0",
         }
 
-    def entries(self, source: ModelSource) -> list[ProviderEntry]:
+    def entries(self, source: ModelSource) -> list[ProviderEntry]:  # noqa: ARG002
         """See `Provider.entries`; with a CUDA graph."""
         return [(self.ort_name, self.options(graph=True)), _CPU]
 

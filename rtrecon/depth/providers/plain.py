@@ -19,7 +19,7 @@ class CpuProvider(Provider):
     ort_name: ClassVar[str] = _CPU
     remedy: ClassVar[str] = "pip install 'rtrecon[cpu]'"
 
-    def entries(self, source: ModelSource) -> list[ProviderEntry]:
+    def entries(self, source: ModelSource) -> list[ProviderEntry]:  # noqa: ARG002
         """See `Provider.entries`."""
         return [_CPU]
 
@@ -31,7 +31,7 @@ class OpenVinoProvider(Provider):
     ort_name: ClassVar[str] = "OpenVINOExecutionProvider"
     remedy: ClassVar[str] = "pip uninstall onnxruntime; pip install onnxruntime-openvino"
 
-    def entries(self, source: ModelSource) -> list[ProviderEntry]:
+    def entries(self, source: ModelSource) -> list[ProviderEntry]:  # noqa: ARG002
         """See `Provider.entries`."""
         return [(self.ort_name, {"device_type": "CPU", "precision": "ACCURACY"}), _CPU]
 
@@ -43,7 +43,7 @@ class CoreMLProvider(Provider):
     ort_name: ClassVar[str] = "CoreMLExecutionProvider"
     remedy: ClassVar[str] = "it needs macOS and onnxruntime for it: pip install 'rtrecon[cpu]'"
 
-    def entries(self, source: ModelSource) -> list[ProviderEntry]:
+    def entries(self, source: ModelSource) -> list[ProviderEntry]:  # noqa: ARG002
         """See `Provider.entries`."""
         options = {"ModelFormat": "MLProgram", "MLComputeUnits": "ALL"}
         return [(self.ort_name, {**options, "RequireStaticInputShapes": "1"}), _CPU]
@@ -63,7 +63,7 @@ class DirectMLProvider(Provider):
     )
     is_gpu: ClassVar[bool] = True
 
-    def entries(self, source: ModelSource) -> list[ProviderEntry]:
+    def entries(self, source: ModelSource) -> list[ProviderEntry]:  # noqa: ARG002
         """See `Provider.entries`."""
         return [(self.ort_name, {"device_id": "0"}), _CPU]
 
