@@ -31,6 +31,16 @@ COMMANDS = {
         "rtrecon.run:run",
         "reconstruct faces live from a camera, file or stream",
     ),
+    "image": Command(
+        "rtrecon.batch:ImageConfig",
+        "rtrecon.batch:run_image",
+        "reconstruct the faces of pictures: meshes, depth, previews",
+    ),
+    "eval": Command(
+        "rtrecon.evaluate.config:EvalConfig",
+        "rtrecon.evaluate.run:run_eval",
+        "score models against measured depth",
+    ),
     "models": Command(
         "rtrecon.zoo.config:ModelsConfig",
         "rtrecon.zoo.commands:run_models",
