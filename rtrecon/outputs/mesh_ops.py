@@ -81,7 +81,7 @@ def poisson(mesh: SurfaceMesh, depth: int = _POISSON_DEPTH) -> SurfaceMesh:
     cloud.colors = o3d.utility.Vector3dVector(mesh.colors / 255.0)
     surface, _ = o3d.geometry.TriangleMesh.create_from_point_cloud_poisson(cloud, depth=depth)
     surface.remove_degenerate_triangles()
-    closed = _from_open3d(surface)
+    closed = _without_pinches(_from_open3d(surface))
     # "Bad average roots" leave a few holes of one cell.
     for loop in boundary_loops(closed.triangles):
         closed = _close_flat(closed, loop)
@@ -148,6 +148,16 @@ def boundary_loops(triangles: Int32Array) -> list[Int32Array]:
                 place[step] = len(path)
                 path.append(step)
     return [loop for loop in loops if len(loop) >= 3]
+
+
+def _without_pinches(mesh: SurfaceMesh) -> SurfaceMesh:
+    """``mesh`` without the triangles at edges that more than two of them share."""
+    triangles = mesh.triangles.astype(np.int64)
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    _, index, count = np.unique(
+        edges[:, 0] << 32 | edges[:, 1], return_inverse=True, return_counts=True
+    )
+    return mesh.select(~(count[index] > 1).reshape(3, -1).any(axis=0))
 
 
 def _perimeter(points: Float32Array) -> float:

@@ -37,10 +37,9 @@ def test_raster_off_the_picture_is_nothing() -> None:
 
 
 def test_views_turn_the_right_way() -> None:
-    # A red wall at the picture's left and a green one at its right, both facing inward/outward.
+    # A red wall at the picture's left and a green one at its right, seen edge on.
     vertices = np.array(
-        [[-0.1, -0.1, 0.5], [-0.1, 0.1, 0.5], [-0.1, -0.1, 0.7], [-0.1, 0.1, 0.7]]
-        + [[0.1, -0.1, 0.5], [0.1, 0.1, 0.5], [0.1, -0.1, 0.7], [0.1, 0.1, 0.7]],
+        [[side, y, z] for side in (-0.1, 0.1) for z in (0.5, 0.7) for y in (-0.1, 0.1)],
         dtype=np.float32,
     )
     triangles = np.array([[0, 1, 2], [2, 1, 3], [4, 5, 6], [6, 5, 7]], dtype=np.int32)
