@@ -95,7 +95,7 @@ def main() -> None:
             {
                 "live": lambda k, large=large: ours.detect_live(large[k % 6]),
                 "tracked": lambda k, large=large, tracker=tracker, clock=clock: tracker.update(
-                    large[0], next(clock) * 33_000_000
+                    large[k % 2], next(clock) * 33_000_000
                 ),
             },
             options.frames,

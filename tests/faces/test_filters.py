@@ -40,7 +40,7 @@ def test_a_near_and_a_far_face_are_treated_alike():
 def test_points_move_together_even_if_one_alone_is_fast():
     one_euro = OneEuroFilter()
     one_euro(POINTS, 50.0, DT_S)
-    moved = POINTS + [[8.0, 0.0], [2.0, 0.0]]
+    moved = POINTS + np.array([[8.0, 0.0], [2.0, 0.0]])
     out = one_euro(moved, 50.0, DT_S) - POINTS
     assert out[0, 0] / out[1, 0] == pytest.approx(4.0)
 
