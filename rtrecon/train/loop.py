@@ -244,6 +244,7 @@ class _Run:
             "step": self.step,
             "loss": self.smooth_loss,
             "seed": self._config.seed,
+            "size": self._config.size,
         }
         save_tensors(self._path, tensors, header)
         save_tensors(self._config.out / "weights.safetensors", self.ema, header)

@@ -1,0 +1,121 @@
+"""How long networks of several sizes take in ONNX Runtime: the basis for choosing one.
+
+Time does not depend on the weights, so the networks are measured untrained.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from rtrecon.train.export import write_onnx
+from rtrecon.train.network import FaceDpt, NetworkConfig
+
+__all__ = ["SIZES", "Latency", "format_table", "measure_ms", "measure_sizes"]
+
+_BASE = NetworkConfig()
+SIZES: Mapping[str, NetworkConfig] = {
+    "shipped": _BASE,
+    "input 160": replace(_BASE, size_px=160),
+    "input 224": replace(_BASE, size_px=224),
+    "width 128": replace(_BASE, width=128, heads=4),
+    "width 192": replace(_BASE, width=192, heads=6),
+    "depth 4": replace(_BASE, depth=4),
+    "depth 8": replace(_BASE, depth=8),
+    "stem 16-32-64": replace(_BASE, stem=(16, 32, 64)),
+    "stem 32-64-128": replace(_BASE, stem=(32, 64, 128)),
+    "fusion 32": replace(_BASE, fusion=32, head=16),
+    "fusion 64": replace(_BASE, fusion=64, head=32),
+}
+"""The shipped network and its neighbours, one property changed in each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """One network: size and the least and middle time of a crop, by number of threads."""
+
+    name: str
+    parameters: int
+    file_mb: float
+    least_ms: Mapping[int, float]
+    median_ms: Mapping[int, float]
+
+
+def measure_sizes(
+    sizes: Mapping[str, NetworkConfig] = SIZES,
+    threads: tuple[int, ...] = (1, 2),
+    runs: int = 60,
+    rounds: int = 3,
+) -> list[Latency]:
+    """Export each network untrained and time it; the rounds alternate between the networks.
+
+    Alternating spreads what else the machine does over all of them.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        paths, counts = {}, {}
+        for k, (name, config) in enumerate(sizes.items()):
+            torch.manual_seed(0)
+            network = FaceDpt(config).eval()
+            counts[name] = sum(p.numel() for p in network.parameters())
+            paths[name] = Path(folder) / f"{k}.onnx"
+            write_onnx(network, paths[name])
+        times: dict[tuple[str, int], list[float]] = {}
+        for _ in range(rounds):
+            for name, config in sizes.items():
+                for count in threads:
+                    found = measure_ms(paths[name], config.size_px, count, runs)
+                    times.setdefault((name, count), []).extend(found)
+        return [
+            Latency(
+                name,
+                counts[name],
+                paths[name].stat().st_size / 1e6,
+                {count: min(times[name, count]) for count in threads},
+                {count: float(np.median(times[name, count])) for count in threads},
+            )
+            for name in sizes
+        ]
+
+
+def measure_ms(path: Path, size_px: int, threads: int, runs: int) -> list[float]:
+    """Milliseconds of each of ``runs`` crops on the CPU, after five that do not count."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    image = np.random.default_rng(0).random((1, 3, size_px, size_px), dtype=np.float32)
+    outputs = ["relief", "mask"]
+    for _ in range(5):
+        session.run(outputs, {"image": image})
+    found = []
+    for _ in range(runs):
+        start_s = time.perf_counter()
+        session.run(outputs, {"image": image})
+        found.append((time.perf_counter() - start_s) * 1e3)
+    return found
+
+
+def format_table(rows: list[Latency]) -> str:
+    """The measurements as a Markdown table."""
+    threads = list(rows[0].least_ms)
+    lines = [
+        "| network | parameters | file | "
+        + " | ".join(f"{t} thread{'s' * (t > 1)}: least / median" for t in threads)
+        + " |",
+        "|---" * (3 + len(threads)) + "|",
+    ]
+    for row in rows:
+        times = " | ".join(f"{row.least_ms[t]:.1f} / {row.median_ms[t]:.1f} ms" for t in threads)
+        lines.append(
+            f"| {row.name} | {row.parameters / 1e6:.2f} M | {row.file_mb:.1f} MB | {times} |"
+        )
+    return "\n".join(lines)
