@@ -228,14 +228,17 @@ def average_head(turn_deg: tuple[float, float, float], scale: float = 1.0) -> Sc
         rays3 = np.column_stack([rays, np.ones(len(rays))])
         z = np.full(len(rays), distance_m)
         local = (rays3 * z[:, None] - center) @ R
-        error = np.zeros(len(rays))
-        near = (abs(local[:, :2]) < 0.15 * scale).all(axis=1)
+        low, high = (-0.085 * scale, -0.06 * scale), (0.085 * scale, 0.14 * scale)
+        near = ((local[:, :2] > low) & (local[:, :2] < high)).all(axis=1)
+        error = np.full(len(rays), np.inf)
+        active = np.flatnonzero(near)
         for _ in range(40):
-            at = local[near]
-            error[near] = height_at(at[:, 0], at[:, 1]) - at[:, 2]
-            z[near] += 0.5 * error[near].clip(-0.02, 0.02)
-            local[near] = (rays3[near] * z[near, None] - center) @ R
+            at = local[active]
+            error[active] = height_at(at[:, 0], at[:, 1]) - at[:, 2]
+            z[active] += 0.6 * error[active].clip(-0.02, 0.02)
+            local[active] = (rays3[active] * z[active, None] - center) @ R
+            active = active[np.abs(error[active]) > 1e-7]
         inside = (local[:, 0] / (0.062 * scale)) ** 2 + ((local[:, 1] / scale - 0.04) / 0.08) ** 2
-        return np.where(near & (inside < 1.0) & (abs(error) < 1e-7), z, np.nan)
+        return np.where(near & (inside < 1.0) & (abs(error) < 1e-6), z, np.nan)
 
     return Scene(shape, marks @ R.T + center, camera)

@@ -43,6 +43,19 @@ def test_ellipsoid_head_is_exact(turn, kind) -> None:
     assert face.z_ref_m == pytest.approx(scene.z_ref_m, abs=0.1 * MM)
 
 
+@pytest.mark.parametrize("yaw_deg", [30, -30, 45, -45])
+def test_narrow_round_head(yaw_deg) -> None:
+    """At 45 degrees an eye of this head lies on its silhouette, and its depth is not exact: a
+    known limit of a single frame, held here so that it does not grow."""
+    scene = scenes.ellipsoid(0.6, rotation(yaw_deg), semi_axes_m=(0.075, 0.11, 0.095))
+    crop = scene.crop()
+    face = scene.reconstruct(crop=crop)
+    if abs(yaw_deg) < 40:
+        assert depth_error(scene, face, crop).max() < 0.1 * MM
+    else:
+        assert face.z_ref_m == pytest.approx(scene.z_ref_m, rel=0.065)
+
+
 @pytest.mark.parametrize("distance_m", [0.3, 0.6, 2.0])
 def test_sphere_is_exact(distance_m) -> None:
     scene = scenes.ellipsoid(distance_m, rotation(10, 5), semi_axes_m=(0.1, 0.1, 0.1))
