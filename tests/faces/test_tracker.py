@@ -4,6 +4,7 @@ import pytest
 from rtrecon.errors import DataError
 from rtrecon.faces.boxes import iou
 from rtrecon.faces.tracker import FaceTracker
+from rtrecon.types import Face
 from tests.faces.scenes import HEIGHT, Pose, portrait, scene, unit
 
 RATE_HZ = 30
@@ -202,6 +203,67 @@ def test_the_same_time_twice_is_no_harm(mtcnn):
     for _ in range(3):
         (face,) = tracker.update(image, 5)
         assert np.isfinite(face.face.landmarks_px).all()
+
+
+class _Scripted:
+    """A detector that finds what a test says: ``detected``, and when following ``followed``."""
+
+    def __init__(self, detected, followed):
+        self.detected, self.followed = detected, followed
+
+    def detect_live(self, image, min_face_px):
+        return self.detected
+
+    def refine(self, image, squares):
+        return [self.followed] * len(squares)
+
+
+def _face(score):
+    marks = Pose(300, 240).landmarks().astype(np.float32)
+    return Face(np.array([230, 150, 370, 300], dtype=np.float32), marks, score)
+
+
+def test_a_doubtful_face_that_the_detector_no_longer_finds_is_dropped():
+    detector = _Scripted([_face(0.95)], _face(0.65))
+    tracker = FaceTracker(detector, redetect_every=10)
+    empty = scene([])
+    assert len(tracker.update(empty, 0)) == 1
+    detector.detected = []
+    seen = [len(faces) for faces in _play(tracker, [empty] * 60, start=1)]
+    assert seen[0] == 1
+    assert seen[-1] == 0
+    assert tracker.stats.faces_lost == 1
+
+
+def test_a_sure_face_that_the_detector_misses_is_kept():
+    detector = _Scripted([_face(0.99)], _face(0.99))
+    tracker = FaceTracker(detector, redetect_every=5)
+    empty = scene([])
+    tracker.update(empty, 0)
+    detector.detected = []
+    seen = _play(tracker, [empty] * 100, start=1)
+    assert all(len(faces) == 1 for faces in seen)
+
+
+def test_a_doubtful_newcomer_is_taken_only_where_there_is_no_other():
+    sure, doubtful = _face(0.99), _face(0.8)
+    doubtful = Face(doubtful.box_px + 250, doubtful.landmarks_px + 250, doubtful.score)
+    empty = scene([])
+    both = FaceTracker(_Scripted([sure, doubtful], sure), max_faces=2)
+    assert len(both.update(empty, 0)) == 1
+    alone = FaceTracker(_Scripted([doubtful], doubtful), max_faces=2)
+    assert len(alone.update(empty, 0)) == 1
+
+
+def test_full_detection_is_rare_while_all_are_followed():
+    detector = _Scripted([_face(0.99)], _face(0.99))
+    empty = scene([])
+    full, room = FaceTracker(detector), FaceTracker(detector, max_faces=2)
+    for k in range(121):
+        full.update(empty, _t_ns(k))
+        room.update(empty, _t_ns(k))
+    assert full.stats.full_detections == 2
+    assert room.stats.full_detections == 5
 
 
 def test_says_what_it_did(mtcnn, caplog):
