@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from rtrecon.geometry.surface import MAX_SLOPE, grid_triangles
+from rtrecon.geometry.surface import grid_triangles
 from rtrecon.outputs.surface_mesh import Int32Array, SurfaceMesh, Uint8Array, vertex_normals
 from rtrecon.types import Float32Array, Float64Array
 
@@ -19,9 +19,10 @@ BoolArray = npt.NDArray[np.bool_]
 MAX_HOLE_SHARE = 0.004
 """Holes larger than this share of the face's pixels stay open (an eye is about 0.01)."""
 
-MAX_BORDER_SLOPE = 3.5
-"""Depth step over pixel spacing (74 degrees from facing the camera) beyond which the border is
-cut back: there the surface turns away, and neighbouring pixels are far apart on it."""
+MAX_BRIDGE_SLOPE = 12.0
+"""Depth step over pixel spacing beyond which neighbours are two surfaces (85 degrees from
+facing the camera). More than the live view bridges: the side of a head in front of an ear is
+that steep, and a file is looked at from there too."""
 
 _TRIM_SHARE = 0.015  # radius of what is too thin to keep, as a share of the grid's side
 _FILL_STEPS = 200
@@ -58,7 +59,7 @@ def clean_grid_mesh(
         M_uv_crop: (2, 3) from crop pixels to coordinates in ``texture``; None: it is the crop.
     """
     spacing = _spacing(grid.points_camera, grid.valid)
-    valid = trim_border(_cut_grazing(grid, MAX_BORDER_SLOPE * spacing))
+    valid = trim_border(_cut_grazing(grid, MAX_BRIDGE_SLOPE * spacing))
     closed = close_holes(valid)
     points = np.array(grid.points_camera, dtype=np.float32)
     points[~closed] = 0.0
@@ -66,7 +67,7 @@ def clean_grid_mesh(
     if holes.any():
         _fill(points, closed, holes)
     z = np.where(closed, points[..., 2], np.float32(0.0))
-    triangles = grid_triangles(z, closed, MAX_SLOPE * spacing)
+    triangles = grid_triangles(z, closed, MAX_BRIDGE_SLOPE * spacing)
     height, width = closed.shape
     flat = points.reshape(-1, 3)
     rows, columns = np.divmod(np.arange(height * width), width)

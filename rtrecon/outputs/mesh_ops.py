@@ -157,7 +157,8 @@ def _without_pinches(mesh: SurfaceMesh) -> SurfaceMesh:
     _, index, count = np.unique(
         edges[:, 0] << 32 | edges[:, 1], return_inverse=True, return_counts=True
     )
-    return mesh.select(~(count[index] > 1).reshape(3, -1).any(axis=0))
+    doubled = np.asarray((count[index] > 1).reshape(3, -1).any(axis=0))
+    return mesh.select(np.logical_not(doubled))
 
 
 def _perimeter(points: Float32Array) -> float:
