@@ -28,7 +28,7 @@ KEYS = (
 )
 
 _SHARE = 0.24  # of the window's width
-_WIDTH_PX = (240, 480)  # narrowest and widest
+_WIDTH_PX = (200, 480)  # narrowest and widest
 _MARGIN_PX = 10
 _LINE_PX = 17
 _TEXT_SCALE = 0.9

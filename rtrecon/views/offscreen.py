@@ -93,7 +93,7 @@ def render_points(
 def _orbit(yaw_deg: float, pitch_deg: float) -> Float32Array:
     a, b = np.radians(yaw_deg), np.radians(pitch_deg)
     Ry = np.array([[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]])
-    Rx = np.array([[1, 0, 0], [0, np.cos(b), np.sin(b)], [0, -np.sin(b), np.cos(b)]])
+    Rx = np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
     return np.asarray(Rx @ Ry, dtype=np.float32)
 
 

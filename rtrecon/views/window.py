@@ -25,6 +25,7 @@ Style = Literal["points", "mesh", "wireframe"]
 _STYLES: tuple[Style, ...] = ("points", "mesh", "wireframe")
 _MOST_POINTS = 1 << 18
 _HEAD_M = (0.25, 0.28)  # width and height that the first view leaves for a head
+_FREE = 0.55  # share of the window's width that the faces have at least
 _SPAN_STEP = 1.1  # the view keeps its distance until what it must show changes by so much
 _FOV_DEG = 30.0
 _FOLLOW = 0.25  # share of the way to the face's centre that the view goes each frame
@@ -72,6 +73,7 @@ class FaceWindow:
         self._frozen = False
         self._changed = True
         self._span_m = _HEAD_M[1]
+        self._point_px = 0.0
         self._home: Float64Array | None = None  # extrinsic while the user has not moved the view
         self._full = False
         self._inset = Inset(o3d, self._window)
@@ -186,7 +188,6 @@ class FaceWindow:
         extrinsic[2, 3] = self._span_m * focal / height
         parameters.extrinsic = extrinsic
         control.convert_from_pinhole_camera_parameters(parameters, allow_arbitrary=True)
-        self._window.get_render_option().point_size = max(2.0, round(height / 180))
         control.set_constant_z_near(0.02)
         control.set_constant_z_far(20.0)
         self._home = np.array(control.convert_to_pinhole_camera_parameters().extrinsic)
@@ -197,22 +198,33 @@ class FaceWindow:
         parameters = self._window.get_view_control().convert_to_pinhole_camera_parameters()
         intrinsic = parameters.intrinsic
         offset = np.abs([_middle(face) - self._center for face in faces]).max(axis=0)
-        # The inset covers the left edge: as much is left free on the right.
-        free = 1.0 - 2.0 * self._inset.width_px / intrinsic.width if len(faces) == 1 else 1.0
+        # The inset covers the left edge: as much is left free on the right, where there is room.
+        free = max(_FREE, 1.0 - 2.0 * self._inset.width_px / intrinsic.width)
         across_m = (2 * offset[0] + _HEAD_M[0]) * intrinsic.height / (intrinsic.width * free)
-        span_m = max(2 * offset[1] + _HEAD_M[1], across_m) if free > 0.2 else _HEAD_M[1]
+        span_m = max(2 * offset[1] + _HEAD_M[1], across_m)
         steady = 1 / _SPAN_STEP < span_m / self._span_m < _SPAN_STEP
         moved = self._home is None or not np.allclose(parameters.extrinsic, self._home, atol=1e-4)
-        if not steady and not moved:
-            self._span_m = float(span_m)
-            self._reset_view()
-        elif moved and not steady:
-            self._span_m = float(span_m)  # for the next reset
+        if not steady:
+            self._span_m = float(span_m)  # if the user has moved the view: for the next reset
+            if not moved:
+                self._reset_view()
+
+    def _fit_point_size(self, face: FaceReconstruction) -> None:
+        """Points just large enough to close the surface, until the user changes them."""
+        control = self._window.get_view_control()
+        height = control.convert_to_pinhole_camera_parameters().intrinsic.height
+        spacing_m = face.crop.side_px / face.crop.size_px * face.z_ref_m / face.intrinsics.fx
+        # A head's front is nearer to the virtual camera than what it turns about.
+        size_px = float(np.clip(np.ceil(1.3 * spacing_m * height / self._span_m), 2, 12))
+        if size_px != self._point_px:
+            self._point_px = size_px
+            self._window.get_render_option().point_size = size_px
 
     def _draw_faces(self, faces: Sequence[FaceReconstruction]) -> None:
         if faces:
             self._follow(np.mean([_middle(face) for face in faces], axis=0).astype(np.float32))
             self._fit_span(faces)
+            self._fit_point_size(faces[0])
         if self._style == "wireframe":
             self._draw_lines(faces)
             return

@@ -1,0 +1,59 @@
+"""Whether a display is there is asked of the display."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from rtrecon.views.display import has_display
+
+pytestmark = pytest.mark.skipif(
+    sys.platform in ("win32", "darwin"), reason="Windows and macOS always have a display"
+)
+
+
+def test_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    shown, reason = has_display()
+    assert not shown
+    assert "no display" in reason
+
+
+@pytest.mark.parametrize("name", [":9871", "unix:9871", ":9871.0", "127.0.0.1:59001.0"])
+def test_dead_display_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setenv("DISPLAY", name)
+    shown, reason = has_display()
+    assert not shown
+    assert name in reason
+
+
+def test_nonsense_is_no_display(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setenv("DISPLAY", "nonsense")
+    assert not has_display()[0]
+
+
+def test_answering_display(monkeypatch: pytest.MonkeyPatch, xvfb: str) -> None:
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setenv("DISPLAY", xvfb)
+    assert has_display() == (True, "")
+    monkeypatch.setenv("DISPLAY", f"{xvfb}.0")
+    assert has_display()[0]
+
+
+def test_wayland_without_x(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.setenv("WAYLAND_DISPLAY", "wayland-7")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    shown, reason = has_display()
+    assert not shown
+    assert "wayland-7" in reason
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "wayland-7"))
+        server.listen()
+        assert has_display()[0]
