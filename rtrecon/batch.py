@@ -37,7 +37,9 @@ FORMATS = ("ply", "obj", "glb", "npz", "png")
 class ImageConfig(ModelConfig):
     """Reconstruct the faces of pictures and write them as files."""
 
-    paths: Annotated[tyro.conf.Positional[list[str]], tyro.conf.arg(metavar="PATHS")]
+    paths: Annotated[
+        tyro.conf.Positional[list[str]], tyro.conf.arg(metavar="PATHS", help_behavior_hint="")
+    ]
     """Pictures, folders of pictures, or quoted globs such as 'photos/**/*.jpg'."""
     out: Path = Path("rtrecon-out")
     """Folder for the files; made when it is missing."""

@@ -159,7 +159,9 @@ def _model_predictor(config: EvalConfig, model: str) -> ModelPredictor:
         passes=config.passes,
         min_face_px=40,
     )
-    return ModelPredictor(Path(model).name, reconstructor)
+    name = Path(model).name
+    alike = [other for other in config.model if Path(other).name == name]
+    return ModelPredictor(model if len(set(alike)) > 1 else name, reconstructor)
 
 
 def _write_picture(path: Path, image: BgrImage) -> None:
