@@ -1,4 +1,4 @@
-"""``python -m rtrecon.train generate|sheet|fit|export|latency``: from heads to ``models/face-dpt``."""
+"""``python -m rtrecon.train generate|sheet|fit|export|latency``: from heads to a model."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ import torch
 
 from rtrecon.train.dataset import ShardDataset
 from rtrecon.train.face_model import ARKIT_NAMES
+from rtrecon.train.heads.regions import face_region
 from rtrecon.train.losses import Targets
 
 __all__ = ["Batch", "batches", "make_batch"]
@@ -114,16 +115,16 @@ def _sample(
     n = image.shape[0]
     relief = np.asarray(row["relief"], dtype=np.float32)
     valid = np.isfinite(relief)
+    marks = np.asarray(row["landmarks68_px"], dtype=np.float32)
     planes = np.stack(
         [
             np.where(valid, relief, 0.0),
             valid.astype(np.float32),
             (row["mask"] > 0).astype(np.float32),
-            (row["face_mask"] > 0).astype(np.float32),
+            ((row["face_mask"] > 0) & (face_region(marks, n) > 0)).astype(np.float32),
         ],
         axis=-1,
     )
-    marks = np.asarray(row["landmarks68_px"], dtype=np.float32)
     expression, R = np.asarray(row["expression"]), np.asarray(row["R_camera_face"])
     W_m = float(row["scale"][1])
     zoom, angle, shift, flip = 1.0, 0.0, np.zeros(2), False

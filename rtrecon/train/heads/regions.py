@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 
 from rtrecon.train.face_model import LANDMARKS_68, PARTS, FaceModel
-from rtrecon.types import Float32Array
+from rtrecon.types import BgrImage, Float32Array
 
-__all__ = ["HeadRegions", "Material", "head_regions"]
+__all__ = ["HeadRegions", "Material", "face_region", "head_regions"]
 
 
 class Material(IntEnum):
@@ -110,6 +110,22 @@ def head_regions(model: FaceModel) -> HeadRegions:
         behind_axis = (ball - center)[:, 2] < 0
         eye_uv[first:end][behind_axis] = (0.95, 0.0)
     return HeadRegions(material, weights, eye_uv)
+
+
+def face_region(landmarks68_px: Float32Array, size_px: int) -> BgrImage:
+    """The face from hairline to chin without neck and ears, (size, size) uint8 0 or 255.
+
+    ``landmarks68_px`` (68, 2): the hull of jaw and forehead, which is as far above the brows as
+    a share of the distance from brows to chin.
+    """
+    marks = np.asarray(landmarks68_px, dtype=np.float32)
+    brows, chin = marks[17:27], marks[8]
+    up = brows.mean(axis=0) - chin
+    outline = np.concatenate([marks[0:17], brows + 0.38 * up, brows + 0.1 * up])
+    hull = cv2.convexHull(outline)
+    region = np.zeros((size_px, size_px), dtype=np.uint8)
+    cv2.fillConvexPoly(region, np.rint(hull).astype(np.int32), 255)
+    return region
 
 
 def _inside(vertices: Float32Array, outline: Float32Array) -> Float32Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -14,12 +15,15 @@ from rtrecon.train.heads import accessories, hair
 from rtrecon.train.heads.backdrop import backdrop
 from rtrecon.train.heads.mesh import Part, join, vertex_normals
 from rtrecon.train.heads.raster import GeometryBuffer, Rasterizer
-from rtrecon.train.heads.regions import HeadRegions, Material, head_regions
+from rtrecon.train.heads.regions import HeadRegions, Material, face_region, head_regions
 from rtrecon.train.heads.sensor import expose
 from rtrecon.train.heads.shade import Look, NoiseBank, Shader, sample_look
 from rtrecon.types import BgrImage, Face, Float32Array, Float64Array, Intrinsics
 
-__all__ = ["HeadGenerator", "Sample"]
+__all__ = ["HeadGenerator", "Placement", "Sample", "rotation"]
+
+Placement = Callable[[Float32Array], tuple[Float64Array, Float64Array, Intrinsics]]
+"""From head vertices to head rotation, translation in metres, and camera."""
 
 _HEAD_CAMERA = np.diag([1.0, -1.0, -1.0])  # head frame (y up, z out) to a frontal face's camera
 _NECK = np.array([0.0, -11.0, -2.0])
@@ -126,11 +130,19 @@ class HeadGenerator:
             )
         return samples
 
-    def _scene(self, rng: np.random.Generator) -> _Scene:
+    def _scene(
+        self,
+        rng: np.random.Generator,
+        *,
+        weights: Float32Array | None = None,
+        place: Placement | None = None,
+        crop: Crop | None = None,
+    ) -> _Scene:
         model = self._model
         identity = rng.standard_normal(len(model.identity)).astype(np.float32)
         identity *= np.float32(rng.uniform(0.7, 1.25))
-        weights = _sample_expression(rng, model)
+        if weights is None:
+            weights = _sample_expression(rng, model)
         vertices = model.shape(identity, weights)
         normals = vertex_normals(vertices, self._triangles)
         beard_cm = float(rng.uniform(0.2, 2.5) ** 1.5 * 0.6) if rng.random() < 0.2 else 0.0
@@ -138,7 +150,7 @@ class HeadGenerator:
             vertices = self._grow_beard(rng, vertices, normals, beard_cm)
             normals = vertex_normals(vertices, self._triangles)
         parts, lenses = self._dress(rng, vertices, normals)
-        R, t, camera = _place(rng, vertices)
+        R, t, camera = _place(rng, vertices) if place is None else place(vertices)
         marks = vertices[LANDMARKS_68]
         marks_camera = (marks.astype(np.float64) * 0.01) @ (R @ _HEAD_CAMERA).T + t
         five = np.stack(
@@ -150,8 +162,9 @@ class HeadGenerator:
                 marks_camera[54],
             ]
         )
-        crop = self._crop(rng, camera, five)
-        torso_R = _rotation(*(np.array(_angles(R)) * [0.3, 0.25, 0.3]))
+        if crop is None:
+            crop = self._crop(rng, camera, five)
+        torso_R = rotation(*(np.array(_angles(R)) * [0.3, 0.25, 0.3]))
         rows, triangles = join(parts)
         is_torso = rows[:, 8] == float(Material.CLOTH)
         _to_camera(rows, ~is_torso, R, t, np.zeros(3))
@@ -236,6 +249,8 @@ class HeadGenerator:
         skin |= (buffer.material == Material.GUMS) | (buffer.material == Material.MOUTH)
         skin &= (buffer.weights[..., 6] < 0.5) & (scene.buffer.z_m < z_ref + 0.11)
         bare = cv2.resize(skin.astype(np.float32), (n, n), interpolation=cv2.INTER_AREA) > 0.5
+        marks_px = scene.crop.to_crop(_project(scene.camera, scene.marks_camera))
+        bare &= face_region(marks_px, n) > 0
         inside = _inside_picture(scene.crop, scene.camera)
         mask &= inside
         relief[~inside] = np.nan
@@ -252,6 +267,7 @@ class HeadGenerator:
         shader: Shader,
         look: Look,
         face_mask: BgrImage,
+        sensor_rng: np.random.Generator | None = None,
     ) -> BgrImage:
         n = self._size
         radiance = shader.shade(rng, look)
@@ -277,7 +293,10 @@ class HeadGenerator:
         image = image + behind * (1 - cover[..., None])
         inside = _inside_picture(scene.crop, scene.camera)
         picture = expose(
-            rng, image, np.asarray(face_mask / 255, dtype=np.float32), scene.crop.side_px
+            sensor_rng or rng,
+            image,
+            np.asarray(face_mask / 255, dtype=np.float32),
+            scene.crop.side_px,
         )
         picture[~inside] = 0
         return picture
@@ -328,7 +347,7 @@ def _sample_expression(rng: np.random.Generator, model: FaceModel) -> Float32Arr
     return np.clip(w, 0, 1)
 
 
-def _rotation(yaw: float, pitch: float, roll: float) -> Float64Array:
+def rotation(yaw: float, pitch: float, roll: float) -> Float64Array:
     """R = Rz(roll) Rx(pitch) Ry(yaw), radians, camera axes."""
     cy, sy, cp, sp, cr, sr = (
         np.cos(yaw),
@@ -345,7 +364,7 @@ def _rotation(yaw: float, pitch: float, roll: float) -> Float64Array:
 
 
 def _angles(R: Float64Array) -> tuple[float, float, float]:
-    """Yaw, pitch, roll of `_rotation`."""
+    """Yaw, pitch, roll of `rotation`."""
     pitch = float(np.arcsin(np.clip(R[2, 1], -1, 1)))
     return float(np.arctan2(-R[2, 0], R[2, 2])), pitch, float(np.arctan2(-R[0, 1], R[1, 1]))
 
@@ -357,7 +376,7 @@ def _place(
     yaw = rng.normal(0, 20) if rng.random() < 0.65 else rng.uniform(-65, 65)
     pitch = rng.normal(0, 11)
     roll = rng.normal(0, 8) if rng.random() < 0.85 else rng.uniform(-45, 45)
-    R = _rotation(*np.radians([yaw, pitch, roll]))
+    R = rotation(*np.radians([yaw, pitch, roll]))
     width, height = ((640, 480), (1280, 720), (1920, 1080))[rng.integers(3)]
     camera = Intrinsics.from_fov(width, height, float(rng.uniform(45, 100)))
     distance = float(np.exp(rng.uniform(np.log(0.27), np.log(1.4))))
