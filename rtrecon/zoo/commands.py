@@ -78,7 +78,7 @@ def _export(config: ExportConfig) -> int:
         config.checkpoint,
         config.out,
         size_px=config.size[0] if config.size else None,
-        precisions=config.precision,
+        precisions=config.precision or ("fp32",),
         opset=config.opset,
         batch=config.batch,
         pictures=config.pictures,

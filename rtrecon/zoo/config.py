@@ -43,8 +43,11 @@ class ExportConfig(CommonConfig):
         tyro.conf.arg(metavar="H W", help_behavior_hint=_NO_DEFAULT),
     ] = None
     """Input height and width, equal (default: the checkpoint's own)."""
-    precision: tuple[Precision, ...] = ("fp32",)
-    """Precisions to write; one that breaks is refused, with the layers that did it."""
+    precision: Annotated[
+        tuple[Precision, ...],
+        tyro.conf.arg(metavar="{fp32,fp16,int8}", help_behavior_hint=_NO_DEFAULT),
+    ] = ()
+    """Precision to write, once for each (default: fp32); one that breaks is refused."""
     opset: int = 17
     """ONNX operator set, 17 to 20."""
     batch: int = 1
@@ -66,8 +69,6 @@ class ExportConfig(CommonConfig):
             raise UserError(f"--opset must be 17 to 20, not {self.opset}")
         if not 1 <= self.batch <= 16:
             raise UserError(f"--batch must be 1 to 16, not {self.batch}")
-        if not self.precision:
-            raise UserError("--precision needs at least one of fp32, fp16, int8")
 
 
 @dataclass(kw_only=True)

@@ -23,7 +23,7 @@ class CudaProvider(Provider):
     ort_name: ClassVar[str] = "CUDAExecutionProvider"
     remedy: ClassVar[str] = (
         "install an NVIDIA driver and rtrecon's GPU runtime: pip uninstall onnxruntime; "
-        "pip install 'rtrecon[cuda]' 'onnxruntime-gpu[cuda,cudnn]'"
+        "pip install 'rtrecon[cuda]'"
     )
     is_gpu: ClassVar[bool] = True
 

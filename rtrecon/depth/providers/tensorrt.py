@@ -29,7 +29,7 @@ class TensorrtProvider(Provider):
     ort_name: ClassVar[str] = "TensorrtExecutionProvider"
     remedy: ClassVar[str] = (
         "install TensorRT and rtrecon's GPU runtime: pip uninstall onnxruntime; "
-        "pip install 'rtrecon[cuda]' 'onnxruntime-gpu[cuda,cudnn]' tensorrt"
+        "pip install 'rtrecon[cuda]' tensorrt"
     )
     is_gpu: ClassVar[bool] = True
 
