@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from rtrecon.train.batches import make_batch
+from rtrecon.train.dataset import ShardDataset
+from rtrecon.train.losses import face_scores, normals_from_relief, total_loss
+from rtrecon.train.network import Outputs
+
+
+@pytest.fixture
+def target(shards):
+    return make_batch(ShardDataset([shards]), np.arange(4), 64, None)[1]
+
+
+def _answer(target, relief):
+    return Outputs(
+        relief,
+        (target.mask * 2 - 1) * 20,
+        target.expression,
+        target.landmarks,
+        target.rotation,
+    )
+
+
+def test_truth_costs_nothing(target):
+    loss, parts = total_loss(_answer(target, target.relief), target)
+    assert float(loss) < 1e-5, parts
+    scores = face_scores(_answer(target, target.relief), target)
+    assert scores["mae_mm"] == 0
+    assert scores["normal_deg"] < 0.1
+    assert scores["mask_iou"] == 1
+    assert scores["plane_mm"] > 5
+
+
+def test_scores_are_millimetres_without_the_offset(target):
+    scores = face_scores(_answer(target, target.relief + 0.3), target)
+    assert scores["mae_mm"] == pytest.approx(0, abs=1e-4)
+    scores = face_scores(_answer(target, torch.zeros_like(target.relief)), target)
+    assert scores["mae_mm"] == pytest.approx(scores["plane_mm"])
+    n = target.relief.shape[-1]
+    sides = torch.where(torch.arange(n) < n // 2, -1.0, 1.0).expand_as(target.relief)
+    scores = face_scores(_answer(target, target.relief + 0.01 * sides), target)
+    assert scores["mae_mm"] == pytest.approx(2.7, rel=0.05)  # 0.01 of W, 270 mm
+
+
+def test_flatter_costs_more(target):
+    costs = [
+        float(total_loss(_answer(target, target.relief * s), target)[0])
+        for s in (1.0, 0.9, 0.6, 0.0)
+    ]
+    assert costs == sorted(costs)
+    parts = total_loss(_answer(target, target.relief * 0.6), target)[1]
+    for name in ("absolute", "shape", "slopes", "normal"):
+        assert parts[name] > 0.01, name
+
+
+def test_background_does_not_count(target):
+    noise = torch.randn_like(target.relief) * (1 - target.valid)
+    loss = total_loss(_answer(target, target.relief + noise), target)[1]
+    for name in ("absolute", "shape", "slopes"):
+        assert loss[name] == pytest.approx(0, abs=1e-6)
+
+
+def test_normals_of_a_slope():
+    # A fall of depth as long as the way across: 45 degrees, and the surface looks to the left.
+    size = 32
+    relief = (torch.arange(size) / size).expand(1, 1, size, size)
+    inner = normals_from_relief(relief)[0, :, 5, 5]
+    torch.testing.assert_close(inner, torch.tensor([-1.0, 0.0, -1.0]) / 2**0.5)

@@ -1,0 +1,47 @@
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from rtrecon.errors import ModelError
+from rtrecon.train.network import FaceDpt, NetworkConfig
+
+SMALL = NetworkConfig(
+    size_px=64, stem=(8, 16, 16), width=32, depth=2, heads=2, mlp=2, fusion=16, head=8
+)
+
+
+@pytest.mark.parametrize("size", [64, 96])
+def test_shapes_at_its_own_and_at_another_size(size):
+    out = FaceDpt(SMALL).eval()(torch.rand(2, 3, size, size))
+    assert out.relief.shape == out.mask.shape == (2, 1, size // 2, size // 2)
+    assert out.expression.shape == (2, 51)
+    assert out.landmarks.shape == (2, 68, 2)
+    assert ((out.expression >= 0) & (out.expression <= 1)).all()
+
+
+def test_rotation_is_a_rotation():
+    torch.manual_seed(0)
+    network = FaceDpt(SMALL).eval()
+    torch.nn.init.normal_(network.rotation.weight)
+    R = network(torch.rand(3, 3, 64, 64)).rotation
+    torch.testing.assert_close(R @ R.transpose(1, 2), torch.eye(3).expand(3, 3, 3))
+    torch.testing.assert_close(torch.linalg.det(R), torch.ones(3))
+
+
+def test_every_weight_learns():
+    network = FaceDpt(SMALL)
+    out = network(torch.rand(2, 3, 64, 64))
+    parts = (out.relief, out.mask, out.expression, out.landmarks, out.rotation)
+    sum((p * torch.rand_like(p)).sum() for p in parts).backward()
+    idle = [name for name, p in network.named_parameters() if p.grad is None]
+    assert idle == []
+
+
+def test_config_survives_a_header():
+    assert NetworkConfig.from_dict(SMALL.as_dict()) == SMALL
+
+
+@pytest.mark.parametrize("change", [{"stem": 3}, {"wings": 2}])
+def test_header_of_another_architecture(change):
+    with pytest.raises(ModelError, match="another architecture"):
+        NetworkConfig.from_dict({**SMALL.as_dict(), **change})
