@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ Style = Literal["points", "mesh", "wireframe"]
 _STYLES: tuple[Style, ...] = ("points", "mesh", "wireframe")
 _MOST_POINTS = 1 << 18
 _HEAD_M = (0.25, 0.28)  # width and height that the first view leaves for a head
+_SLOW_DRAW_S = 0.03  # no display that waits for its next picture takes so long
 _FREE = 0.55  # share of the window's width that the faces have at least
 _SPAN_STEP = 1.1  # the view keeps its distance until what it must show changes by so much
 _FOV_DEG = 30.0
@@ -48,7 +50,7 @@ class FaceWindow:
     """
 
     def __init__(self, width: int = 1280, height: int = 720, title: str = "rtrecon") -> None:
-        self._o3d = o3d = _import_open3d()
+        self._o3d = o3d = import_open3d()
         o3d.utility.set_verbosity_level(o3d.utility.VerbosityLevel.Error)
         self._window = o3d.visualization.VisualizerWithKeyCallback()
         if not self._window.create_window(title, width, height):
@@ -72,6 +74,7 @@ class FaceWindow:
         self._shown: dict[str, bool] = {"cloud": False, "mesh": False, "lines": False}
         self._frozen = False
         self._changed = True
+        self._next_draw_s = 0.0
         self._span_m = _HEAD_M[1]
         self._point_px = 0.0
         self._home: Float64Array | None = None  # extrinsic while the user has not moved the view
@@ -96,16 +99,27 @@ class FaceWindow:
         self._changed = True
 
     def tick(self) -> bool:
-        """Handle events and draw if anything changed; False once the window was closed."""
+        """Handle events, and draw if anything changed; False once the window was closed.
+
+        Where drawing is slow, it waits for one of the next calls.
+        """
         if not self._open:
             return False
         self._changed |= self._inset.place()
-        if self._changed:
+        start_s = time.perf_counter()
+        drawn = self._changed and start_s >= self._next_draw_s
+        if drawn:
             # Sets a mark: `poll_events` draws. The mouse and the keys set it too.
             self._window.update_renderer()
             self._changed = False
         if not self._window.poll_events():
             self._open = False
+        if drawn:
+            end_s = time.perf_counter()
+            # Drawing holds Python's lock. Without a graphics card it takes long: as long again
+            # is then left to the threads that reconstruct.
+            slow = end_s - start_s > _SLOW_DRAW_S
+            self._next_draw_s = 2 * end_s - start_s if slow else end_s
         return self._open
 
     def poll_commands(self) -> list[Command]:
@@ -343,7 +357,7 @@ def _compact_triangles(face: FaceReconstruction) -> np.ndarray[Any, np.dtype[np.
     return np.asarray(place[face.grid.triangles], dtype=np.int32)
 
 
-def _import_open3d() -> Any:
+def import_open3d() -> Any:
     try:
         import open3d
     except ImportError as error:
