@@ -31,6 +31,7 @@ PROVIDERS: Mapping[str, str] = {name: provider.ort_name for name, provider in RE
 """Short name to ONNX Runtime's name."""
 
 _TIMED_RUNS = 3
+_ORT_WARNING = 2  # ONNX Runtime's severity by default
 _said: set[str] = set()  # fallbacks already warned of in this process
 
 
@@ -106,9 +107,19 @@ def create_session(
                 f"provider {provider} is not in the installed ONNX Runtime {ort.__version__}"
                 f"{f' ({problem})' if problem else ''}: {chosen.remedy}; or use --provider cpu"
             )
-        runner = _open(ort, chosen, source_for(provider), threads, free_size)
+        try:
+            runner = _open(ort, chosen, source_for(provider), threads, free_size)
+        except _UnusableError as error:
+            raise ProviderError(
+                f"provider {provider} does not work here: {error}; {chosen.remedy}; "
+                "or use --provider cpu"
+            ) from error
         return runner, ProviderReport(provider, threads)
     return _open_fastest(ort, source_for, available, threads, free_size)
+
+
+class _UnusableError(Exception):
+    """Why a provider does not work here."""
 
 
 def _open_fastest(
@@ -129,10 +140,12 @@ def _open_fastest(
             if not provider.ready_for_auto(source):
                 continue
             candidates[name] = _open(ort, provider, source, threads, free_size)
-        except (ProviderError, ModelError) as error:
-            if name == "cpu" and not candidates:
-                raise
+        except _UnusableError as error:
             failed[name] = str(error)
+            continue
+        except ModelError:
+            if not candidates:
+                raise
             continue
         if provider.is_gpu:
             break
@@ -157,6 +170,8 @@ def _open(
     options.log_severity_level = 4  # a failure is raised or said by us
     # Spinning threads fight capture and view for few cores.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # What keeps a provider from loading is said by us; ONNX Runtime would say it on stderr.
+    ort.set_default_logger_severity(4)
     try:
         runner = provider.open(ort, source, options)
         _prove(runner, free_size)
@@ -166,10 +181,9 @@ def _open(
         reason = str(error).strip().split("\n")[0] or type(error).__name__
         if provider.name == "cpu":
             raise ModelError(f"{source.path} cannot be run: {reason}") from error
-        raise ProviderError(
-            f"provider {provider.name} does not work here: {provider.explain(reason)}; "
-            f"{provider.remedy}; or use --provider cpu"
-        ) from error
+        raise _UnusableError(provider.explain(reason)) from error
+    finally:
+        ort.set_default_logger_severity(_ORT_WARNING)
     return runner
 
 

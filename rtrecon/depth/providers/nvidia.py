@@ -52,7 +52,7 @@ def parse_gpu(answer: str) -> Gpu | None:
 @lru_cache(maxsize=1)
 def tensorrt_version() -> str | None:
     """Version of the TensorRT that ONNX Runtime will load; None if there is none."""
-    for package in ("tensorrt", "tensorrt-cu13", "tensorrt-cu12"):
+    for package in ("tensorrt-cu13-libs", "tensorrt-cu12-libs", "tensorrt"):
         try:
             return importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
@@ -115,6 +115,8 @@ def explain(reason: str) -> str:
         if found is None:
             continue
         if cause == "library":
+            if found[1].startswith(("libcuda.so", "nvcuda")):
+                return f"there is no NVIDIA driver (library {found[1]} is missing)"
             return f"library {found[1]} is missing"
         return f"{_WORDS[cause]} ({reason})"
     return reason

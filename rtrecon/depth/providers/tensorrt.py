@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import threading
 import time
@@ -15,7 +16,7 @@ from rtrecon.depth.providers.bound import BoundSession
 from rtrecon.depth.providers.cuda import CudaProvider, preload, prove_graph
 from rtrecon.errors import OutputError
 
-__all__ = ["TensorrtProvider", "heartbeat"]
+__all__ = ["TensorrtProvider", "heartbeat", "preload_tensorrt"]
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ class TensorrtProvider(Provider):
     ort_name: ClassVar[str] = "TensorrtExecutionProvider"
     remedy: ClassVar[str] = (
         "install TensorRT and rtrecon's GPU runtime: pip uninstall onnxruntime; "
-        "pip install 'rtrecon[cuda]' tensorrt"
+        "pip install 'rtrecon[cuda]' 'tensorrt-cu13>=10,<11'"
     )
     is_gpu: ClassVar[bool] = True
 
@@ -85,6 +86,7 @@ class TensorrtProvider(Provider):
             OutputError: the folder of engines cannot be written.
         """
         preload(ort)
+        preload_tensorrt()
         problem = self.problem()
         if problem is not None:
             raise RuntimeError(problem)
@@ -132,6 +134,14 @@ class TensorrtProvider(Provider):
             (cuda.ort_name, cuda.options(graph=False)),
             "CPUExecutionProvider",
         ]
+
+
+def preload_tensorrt() -> None:
+    """TensorRT from its wheel is not on the loader's path: importing it loads it."""
+    try:
+        importlib.import_module("tensorrt_libs")
+    except ImportError:
+        logger.debug("no TensorRT wheel: looking for an installed one")
 
 
 @contextmanager
