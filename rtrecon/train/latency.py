@@ -22,6 +22,7 @@ __all__ = ["SIZES", "Latency", "format_table", "measure_ms", "measure_sizes"]
 _BASE = NetworkConfig()
 SIZES: Mapping[str, NetworkConfig] = {
     "shipped": _BASE,
+    "input 128": replace(_BASE, size_px=128),
     "input 160": replace(_BASE, size_px=160),
     "input 224": replace(_BASE, size_px=224),
     "width 128": replace(_BASE, width=128, heads=4),
@@ -38,13 +39,17 @@ SIZES: Mapping[str, NetworkConfig] = {
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """One network: size and the least and middle time of a crop, by number of threads."""
+    """One network: its size, and times of a crop by number of threads.
+
+    ``cpu_ms`` is the least processor time, which other work on the machine hardly changes;
+    ``wall_ms`` the least time on the clock.
+    """
 
     name: str
     parameters: int
     file_mb: float
-    least_ms: Mapping[int, float]
-    median_ms: Mapping[int, float]
+    cpu_ms: Mapping[int, float]
+    wall_ms: Mapping[int, float]
 
 
 def measure_sizes(
@@ -65,7 +70,7 @@ def measure_sizes(
             counts[name] = sum(p.numel() for p in network.parameters())
             paths[name] = Path(folder) / f"{k}.onnx"
             write_onnx(network, paths[name])
-        times: dict[tuple[str, int], list[float]] = {}
+        times: dict[tuple[str, int], list[tuple[float, float]]] = {}
         for _ in range(rounds):
             for name, config in sizes.items():
                 for count in threads:
@@ -76,15 +81,15 @@ def measure_sizes(
                 name,
                 counts[name],
                 paths[name].stat().st_size / 1e6,
-                {count: min(times[name, count]) for count in threads},
-                {count: float(np.median(times[name, count])) for count in threads},
+                {count: min(cpu for cpu, _ in times[name, count]) for count in threads},
+                {count: min(wall for _, wall in times[name, count]) for count in threads},
             )
             for name in sizes
         ]
 
 
-def measure_ms(path: Path, size_px: int, threads: int, runs: int) -> list[float]:
-    """Milliseconds of each of ``runs`` crops on the CPU, after five that do not count."""
+def measure_ms(path: Path, size_px: int, threads: int, runs: int) -> list[tuple[float, float]]:
+    """Milliseconds of processor and of clock for each of ``runs`` crops, five uncounted before."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -98,23 +103,24 @@ def measure_ms(path: Path, size_px: int, threads: int, runs: int) -> list[float]
         session.run(outputs, {"image": image})
     found = []
     for _ in range(runs):
-        start_s = time.perf_counter()
+        start_s, start_cpu_s = time.perf_counter(), time.process_time()
         session.run(outputs, {"image": image})
-        found.append((time.perf_counter() - start_s) * 1e3)
+        cpu_s, wall_s = time.process_time() - start_cpu_s, time.perf_counter() - start_s
+        found.append((cpu_s * 1e3, wall_s * 1e3))
     return found
 
 
 def format_table(rows: list[Latency]) -> str:
     """The measurements as a Markdown table."""
-    threads = list(rows[0].least_ms)
+    threads = list(rows[0].cpu_ms)
     lines = [
         "| network | parameters | file | "
-        + " | ".join(f"{t} thread{'s' * (t > 1)}: least / median" for t in threads)
+        + " | ".join(f"{t} thread{'s' * (t > 1)}: processor / clock" for t in threads)
         + " |",
         "|---" * (3 + len(threads)) + "|",
     ]
     for row in rows:
-        times = " | ".join(f"{row.least_ms[t]:.1f} / {row.median_ms[t]:.1f} ms" for t in threads)
+        times = " | ".join(f"{row.cpu_ms[t]:.1f} / {row.wall_ms[t]:.1f} ms" for t in threads)
         lines.append(
             f"| {row.name} | {row.parameters / 1e6:.2f} M | {row.file_mb:.1f} MB | {times} |"
         )
