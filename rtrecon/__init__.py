@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rtrecon.errors import RtreconError
     from rtrecon.faces.mtcnn import detect_faces
     from rtrecon.geometry.reconstruction import FaceReconstruction, Mesh
-    from rtrecon.pipeline import LivePipeline, Reconstructor
+    from rtrecon.pipeline import LivePipeline, Reconstructor, reconstruct
     from rtrecon.types import Face, Frame, Intrinsics, TrackedFace
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "__version__",
     "detect_faces",
     "open_source",
+    "reconstruct",
 ]
 
 _HOME = {
@@ -47,6 +48,7 @@ _HOME = {
     "TrackedFace": "rtrecon.types",
     "detect_faces": "rtrecon.faces.mtcnn",
     "open_source": "rtrecon.capture.sources",
+    "reconstruct": "rtrecon.pipeline",
 }
 
 

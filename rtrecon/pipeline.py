@@ -28,7 +28,7 @@ from rtrecon.types import DEFAULT_FOV_DEG, BgrImage, Frame, Intrinsics, TrackedF
 if TYPE_CHECKING:
     from rtrecon.capture.thread import CaptureThread
 
-__all__ = ["FrameTimes", "LivePipeline", "LiveResult", "Reconstructor"]
+__all__ = ["FrameTimes", "LivePipeline", "LiveResult", "Reconstructor", "reconstruct"]
 
 logger = logging.getLogger(__name__)
 
@@ -183,6 +183,46 @@ class Reconstructor:
                     fov_deg,
                 )
         return self._resolved
+
+
+def reconstruct(
+    image: BgrImage | str | Path,
+    *,
+    model: str | Path = "face-dpt",
+    provider: str = "auto",
+    faces: int = 10,
+    fov_deg: float | None = None,
+    intrinsics: Intrinsics | str | Path | None = None,
+    ipd_mm: float = 63.0,
+    passes: int = 2,
+) -> list[FaceReconstruction]:
+    """The faces of one picture, largest first, at the quality of ``rtrecon image``.
+
+    ``image`` is (H, W, 3) uint8 BGR or a file; a file's own focal length is used if it has
+    one and neither ``fov_deg`` nor ``intrinsics`` is given. For many pictures make one
+    `Reconstructor` and keep it.
+
+    Raises:
+        DataError, ModelError, ProviderError: an argument cannot be used.
+    """
+    if isinstance(image, (str, Path)):
+        from rtrecon.pictures import read_picture
+
+        picture = read_picture(Path(image))
+        image = picture.image
+        if fov_deg is None and intrinsics is None:
+            fov_deg = picture.fov_deg
+    recon = Reconstructor(
+        model,
+        provider,
+        faces,
+        fov_deg,
+        intrinsics,
+        ipd_mm,
+        temporal=False,
+        passes=passes,
+    )
+    return recon(image)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

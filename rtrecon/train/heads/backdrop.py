@@ -15,7 +15,7 @@ def backdrop(rng: np.random.Generator, noise: NoiseBank, size_px: int) -> Float3
     """A random linear RGB background (size_px, size_px, 3)."""
     n = size_px
     first, second = (rng.random((2, 3)) ** rng.uniform(0.8, 2.5)).astype(np.float32)
-    if rng.random() < 0.5:
+    if rng.random() < 0.75:
         first, second = first * 0.3 + first.mean() * 0.7, second * 0.3 + second.mean() * 0.7
     angle = rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[0:n, 0:n].astype(np.float32) / n - 0.5
@@ -26,6 +26,8 @@ def backdrop(rng: np.random.Generator, noise: NoiseBank, size_px: int) -> Float3
     image = image * np.clip(1 + rng.uniform(0, 0.5) * texture[..., None], 0.05, None)
     for _ in range(int(rng.choice([0, 3, 9, 22], p=[0.2, 0.3, 0.3, 0.2]))):
         colour = (rng.random(3) ** rng.uniform(0.6, 3)) * rng.uniform(0.1, 1.5)
+        if rng.random() < 0.75:  # most rooms are dull
+            colour = colour.mean() + (colour - colour.mean()) * rng.uniform(0.0, 0.35)
         if rng.random() < 0.12:
             colour = np.array([0.55, 0.32, 0.22]) * rng.uniform(0.3, 1.2)  # skin-coloured
         if rng.random() < 0.06:

@@ -89,7 +89,9 @@ class Rasterizer:
         self.size_px = size_px
         context = self._context
         self._program = context.program(vertex_shader=_VERTEX, fragment_shader=_FRAGMENT)
-        self._targets = [context.texture((size_px, size_px), 4, dtype="f4") for _ in range(4)]
+        self._targets = [
+            context.texture((size_px, size_px), 4, dtype=kind) for kind in ("f4", "f4", "f1", "f1")
+        ]
         self._frame = context.framebuffer(
             self._targets, context.depth_renderbuffer((size_px, size_px))
         )
@@ -149,17 +151,18 @@ class Rasterizer:
         self._frame.use()
         self._frame.clear()
         array.render()
-        planes = [
-            np.frombuffer(t.read(), dtype=np.float32).reshape(self.size_px, self.size_px, 4)
-            for t in self._targets
-        ]
+        shape = (self.size_px, self.size_px, 4)
+        surface, texture = (
+            np.frombuffer(t.read(), dtype=np.float32).reshape(shape) for t in self._targets[:2]
+        )
+        a, b = (np.frombuffer(t.read(), dtype=np.uint8).reshape(shape) for t in self._targets[2:])
+        weights = np.concatenate([a, b], axis=-1).astype(np.float32) / np.float32(255)
         array.release()
         vertices.release()
         indices.release()
-        surface, texture, a, b = planes
         material = np.rint(texture[..., 2]).astype(np.uint8)
         normal = surface[..., :3].copy()
         away = normal[..., 2] > 0
         normal[away] *= -1
         z_m = np.where(material > 0, surface[..., 3], np.inf).astype(np.float32)
-        return GeometryBuffer(normal, z_m, texture[..., :2], material, np.concatenate([a, b], -1))
+        return GeometryBuffer(normal, z_m, texture[..., :2], material, weights)

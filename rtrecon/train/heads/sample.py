@@ -37,7 +37,8 @@ class Sample:
     ``image`` (S, S, 3) uint8 BGR, the crop as the live tracker makes it. ``relief`` (S, S)
     float32, (z_ref - z) / W, NaN off the head. ``mask`` and ``face_mask`` (S, S) uint8 0 or
     255: the head with hair, hat, glasses, face mask and neck; and its bare facial skin.
-    ``landmarks68_px`` (68, 2) float32 in the crop, ``landmarks5_camera`` (5, 3) metres,
+    ``landmarks68_px`` (68, 2) float32 in the crop. The camera is the crop's: the picture's,
+    rolled about the optical axis as the crop is. In it ``landmarks5_camera`` (5, 3) metres,
     ``expression`` (51,) as `ARKIT_NAMES`, ``R_camera_face`` (3, 3) with the identity for a
     frontal face, ``intrinsics`` of the crop, ``z_ref_m`` and the crop's width ``W_m`` there.
     """
@@ -108,6 +109,9 @@ class HeadGenerator:
         center = scene.crop.to_crop(
             np.array([[scene.camera.cx, scene.camera.cy]], dtype=np.float32)
         )[0]
+        # The crop's camera is the picture's, rolled about the optical axis.
+        R_crop_camera = np.eye(3)
+        R_crop_camera[:2, :2] = scene.crop.M_crop_picture[:, :2] / scale
         shader = Shader(self._noise, scene.buffer, self._render_px / W_m)
         samples = []
         for _ in range(self._variants):
@@ -120,9 +124,9 @@ class HeadGenerator:
                     mask,
                     face_mask,
                     marks_px,
-                    scene.five_camera.astype(np.float32),
+                    (scene.five_camera @ R_crop_camera.T).astype(np.float32),
                     scene.expression,
-                    scene.R_camera_face.astype(np.float32),
+                    (R_crop_camera @ scene.R_camera_face).astype(np.float32),
                     (focal * scale, focal * scale, float(center[0]), float(center[1])),
                     z_ref,
                     W_m,
@@ -204,6 +208,9 @@ class HeadGenerator:
         )
         is_eye = self._regions.material == float(Material.EYE)
         head.uv[is_eye] = self._regions.eye_uv[is_eye]
+        head.cover = np.ones(len(vertices), np.float32)
+        # Cards of lashes: few single hairs are left of them.
+        head.cover[self._regions.material == float(Material.LASH)] = rng.uniform(0.05, 0.6)
         parts = [head, accessories.torso_part(rng)]
         lenses: list[Part] = []
         style = hair.sample_style(rng)
@@ -240,6 +247,7 @@ class HeadGenerator:
         focal = 0.5 * (scene.camera.fx + scene.camera.fy)
         W_m = scene.crop.side_px * z_ref / focal
         value = np.where(on, (z_ref - np.where(on, buffer.z_m, 0.0)) / W_m, 0.0).astype(np.float32)
+        value = _calm_strands(value, on, buffer)
         weight = cv2.resize(on.astype(np.float32), (n, n), interpolation=cv2.INTER_AREA)
         total = cv2.resize(value, (n, n), interpolation=cv2.INTER_AREA)
         mask = weight > 0.5
@@ -300,6 +308,20 @@ class HeadGenerator:
         )
         picture[~inside] = 0
         return picture
+
+
+def _calm_strands(
+    value: Float32Array, on: npt.NDArray[np.bool_], buffer: GeometryBuffer
+) -> Float32Array:
+    """The relief ``value`` (h, w), where hair thins out as the local median.
+
+    Single strands over skin are noise to learn from; the silhouette stays as it is.
+    """
+    square = np.ones((5, 5), np.uint8)
+    hair = (buffer.material == Material.HAIR) | (buffer.material == Material.LASH)
+    near = cv2.dilate(hair.astype(np.uint8), square) > 0
+    near &= cv2.erode(on.astype(np.uint8), square) > 0
+    return np.where(near, cv2.medianBlur(value, 5), value).astype(np.float32)
 
 
 def _sample_expression(rng: np.random.Generator, model: FaceModel) -> Float32Array:

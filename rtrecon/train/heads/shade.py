@@ -16,24 +16,21 @@ from rtrecon.types import Float32Array
 
 __all__ = ["Look", "NoiseBank", "Shader", "sample_look"]
 
-# The ten tones of the Monk Skin Tone scale (Google, CC BY 4.0), sRGB.
-_MONK = (
-    np.array(
-        [
-            [246, 237, 228],
-            [243, 231, 219],
-            [247, 234, 208],
-            [234, 218, 186],
-            [215, 189, 150],
-            [160, 126, 86],
-            [130, 92, 67],
-            [96, 65, 52],
-            [58, 49, 42],
-            [41, 36, 32],
-        ],
-        dtype=np.float32,
-    )
-    / 255.0
+# Diffuse reflectance of facial skin, linear RGB, from pale to dark; after the published ranges of
+# skin reflectance under daylight (melanin lowers blue first, blood lowers green).
+_SKIN_TONES = np.array(
+    [
+        [0.66, 0.46, 0.37],
+        [0.58, 0.37, 0.28],
+        [0.50, 0.30, 0.21],
+        [0.42, 0.24, 0.155],
+        [0.33, 0.178, 0.108],
+        [0.235, 0.118, 0.070],
+        [0.15, 0.074, 0.045],
+        [0.088, 0.046, 0.031],
+        [0.048, 0.029, 0.022],
+    ],
+    dtype=np.float32,
 )
 _HAIR_COLORS = np.array(
     [
@@ -49,11 +46,6 @@ _HAIR_COLORS = np.array(
     ],
     dtype=np.float32,
 )
-
-
-def srgb_to_linear(values: Float32Array) -> Float32Array:
-    """IEC 61966-2-1, approximated by its exponent."""
-    return np.asarray(values, dtype=np.float32) ** 2.2
 
 
 class NoiseBank:
@@ -125,6 +117,8 @@ class Look:
     wrap: float
     bump: float
     streaks: float
+    wrinkles: float
+    lash: float
 
 
 def _fabric(rng: np.random.Generator) -> tuple[Float32Array, Float32Array, int]:
@@ -137,13 +131,13 @@ def _fabric(rng: np.random.Generator) -> tuple[Float32Array, Float32Array, int]:
 
 def sample_look(rng: np.random.Generator, beard_length_cm: float) -> Look:
     """Random colours; a beard with volume is always coloured as one."""
-    tone = rng.uniform(0, 9)
+    tone = rng.uniform(0, len(_SKIN_TONES) - 1)
     low = int(tone)
-    skin = _MONK[low] + (tone - low) * (_MONK[min(low + 1, 9)] - _MONK[low])
-    skin = srgb_to_linear(skin) * rng.uniform(0.75, 1.0)
-    # The scale's swatches are paler than skin in the light of a room: blood reddens it.
-    blood = rng.uniform(0.0, 1.3) * np.array([0.10, -0.09, -0.20])
-    skin = (skin * (1 + blood + rng.normal(0, 0.04, 3))).astype(np.float32)
+    skin = _SKIN_TONES[low] + (tone - low) * (_SKIN_TONES[low + 1] - _SKIN_TONES[low])
+    blood = rng.normal(0, 1.0) * np.array([0.03, -0.07, -0.07])
+    yellow = rng.normal(0, 0.06) * np.array([0.0, 0.4, -1.0])
+    skin = np.clip(skin * rng.uniform(0.85, 1.12) * (1 + blood + yellow), 0.01, 0.85)
+    skin = skin.astype(np.float32)
     hair = _HAIR_COLORS[rng.choice(9, p=[0.2, 0.2, 0.16, 0.12, 0.08, 0.07, 0.04, 0.07, 0.06])]
     hair = hair * rng.uniform(0.6, 1.4, 3) ** 0.4
     if rng.random() < 0.04:
@@ -161,7 +155,7 @@ def sample_look(rng: np.random.Generator, beard_length_cm: float) -> Look:
     return Look(
         skin=skin,
         redness=float(rng.uniform(0.0, 0.35)),
-        blotch=float(rng.uniform(0.02, 0.12)),
+        blotch=float(rng.uniform(0.02, 0.1) if rng.random() < 0.8 else rng.uniform(0.1, 0.25)),
         pores=float(rng.uniform(0.005, 0.05)),
         freckles=float(rng.uniform(0.3, 1.0)) if rng.random() < 0.2 else 0.0,
         lips=lips.astype(np.float32),
@@ -200,7 +194,12 @@ def sample_look(rng: np.random.Generator, beard_length_cm: float) -> Look:
         wrap=float(rng.uniform(0.0, 0.35)),
         bump=float(rng.uniform(0.0, 0.16)),
         streaks=float(rng.uniform(0.15, 0.6)),
+        wrinkles=float(rng.uniform(0.0, 1.0) ** 2),
+        lash=float(rng.uniform(0.2, 1.0)),
     )
+
+
+_ROW = 256
 
 
 class Shader:
@@ -218,6 +217,16 @@ class Shader:
         self._half_z: Float32Array = np.asarray(
             cv2.resize(filled, half, interpolation=cv2.INTER_NEAREST), np.float32
         )
+        # Shading works on the solid pixels alone, as rows of a small picture.
+        count = int(self.solid.sum())
+        rows = max(1, -(-count // _ROW))
+        flat = np.flatnonzero(self.solid) if count else np.zeros(1, dtype=np.int64)
+        self._index = np.resize(flat, rows * _ROW).reshape(rows, _ROW)
+        self._index.ravel()[len(flat) :] = flat[-1]
+        self._material = buffer.material.ravel()[self._index]
+        self._uv = buffer.uv.reshape(-1, 2)[self._index]
+        self._weights = buffer.weights.reshape(-1, 8)[self._index]
+        self._normal = buffer.normal.reshape(-1, 3)[self._index]
         self.occlusion = self._ambient_occlusion()
 
     def _ambient_occlusion(self) -> Float32Array:
@@ -264,12 +273,12 @@ class Shader:
         return np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
     def albedo(self, rng: np.random.Generator, look: Look) -> tuple[Float32Array, Float32Array]:
-        """Linear RGB albedo (h, w, 3) and a bump height (h, w)."""
-        b, noise = self._b, self._noise
-        u, v = b.uv[..., 0], b.uv[..., 1]
-        W = b.weights
+        """Linear RGB albedo (r, 256, 3) and bump height (r, 256) of the solid pixels."""
+        noise = self._noise
+        u, v = self._uv[..., 0], self._uv[..., 1]
+        W = self._weights
         shift = rng.random(8).astype(np.float32)
-        material = b.material
+        material = self._material
         out = np.zeros((*material.shape, 3), dtype=np.float32)
         blotch = noise(0, u * 0.9 + shift[0], v * 0.9 + shift[1])
         fine = noise(5, u * 5.0 + shift[2], v * 5.0 + shift[3])
@@ -282,6 +291,8 @@ class Shader:
         skin = skin * (1.0 - red[..., None] * np.array([0.05, 0.45, 0.4], dtype=np.float32))
         spots = np.clip(fine - 1.2, 0, 1) * W[..., 7] * look.freckles
         skin = skin * (1.0 - spots[..., None] * np.array([0.35, 0.5, 0.6], dtype=np.float32))
+        crease = noise(3, u * 1.3 + shift[6], v * 9.0 + shift[7]) * look.wrinkles
+        skin = skin * (1.0 + 0.05 * crease[..., None])
         skin = _mix(skin, look.lid, W[..., 4] * look.lid_strength)
         skin = _mix(skin, look.lips * (1 + 0.12 * fine[..., None]), W[..., 0] * look.lips_strength)
         strands = np.clip(0.65 + 0.45 * grain, 0, 1)
@@ -293,6 +304,9 @@ class Shader:
         )
         skin = _mix(skin, look.hair, W[..., 6] * look.scalp_stubble * strands)
         out = np.where((material == Material.SKIN)[..., None], np.clip(skin, 0.003, 0.95), out)
+        lash = material == Material.LASH
+        if lash.any():
+            out[lash] = _mix(skin[lash], look.hair * 0.3, np.float32(look.lash) * strands[lash])
 
         eye = material == Material.EYE
         if eye.any():
@@ -310,7 +324,6 @@ class Shader:
             (Material.TEETH, np.array([0.62, 0.55, 0.42]) * (0.8 + 0.2 * shift[6])),
             (Material.GUMS, np.array([0.38, 0.12, 0.11])),
             (Material.MOUTH, np.array([0.10, 0.03, 0.03])),
-            (Material.LASH, look.hair * 0.3),
             (Material.FRAME, look.frame),
             (Material.HAND, look.skin * 0.95),
         ):
@@ -337,7 +350,8 @@ class Shader:
             out = np.where(here[..., None], look.mask_color * pleats[..., None], out)
         bump = 0.6 * fine + 0.5 * grain
         beard = np.clip(W[..., 2] * look.beard, 0, 1)
-        height = np.where(material == Material.SKIN, bump * (0.4 + 2.0 * beard), 0.0)
+        height = bump * (0.4 + 2.0 * beard) + 1.2 * crease
+        height = np.where(material == Material.SKIN, height, 0.0)
         if hair.any():
             height = np.where(hair, 3.0 * streak, height)
         return np.clip(out, 0.002, 1.0).astype(np.float32), height.astype(np.float32)
@@ -366,22 +380,24 @@ class Shader:
         )
 
     def bumped(self, height: Float32Array, amount: float) -> Float32Array:
-        """Normals tilted by the slope of a height map."""
+        """Normals (r, 256, 3) tilted by the slope of a height (r, 256)."""
         if amount <= 0:
-            return self._b.normal
-        gx = cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=0.125)
-        gy = cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=0.125)
-        normal = self._b.normal.copy()
+            return self._normal
+        full = np.zeros(self.solid.shape, dtype=np.float32)
+        full.ravel()[self._index] = height
+        gx = cv2.Sobel(full, cv2.CV_32F, 1, 0, scale=0.125).ravel()[self._index]
+        gy = cv2.Sobel(full, cv2.CV_32F, 0, 1, scale=0.125).ravel()[self._index]
+        normal = self._normal.copy()
         normal[..., 0] -= amount * np.clip(gx, -1, 1)
         normal[..., 1] -= amount * np.clip(gy, -1, 1)
-        normal /= np.maximum(np.linalg.norm(normal, axis=2, keepdims=True), 1e-6)
+        normal /= np.sqrt(np.einsum("rck,rck->rc", normal, normal))[..., None] + 1e-6
         return normal
 
     def shade(self, rng: np.random.Generator, look: Look) -> Float32Array:
         """Linear radiance (h, w, 3); 0 where nothing is."""
         colour, height = self.albedo(rng, look)
         n = self.bumped(height, look.bump)
-        material = self._b.material
+        material = self._material
         skinlike = (material == Material.SKIN) | (material == Material.HAND)
         wrap = np.where(skinlike, look.wrap, 0.1).astype(np.float32)
         gloss = np.zeros(material.shape, np.float32)
@@ -398,19 +414,20 @@ class Shader:
         ):
             here = material == of
             gloss[here], power[here] = strength, sharp
-        gloss *= 1 + 0.8 * self._b.weights[..., 0] + 0.6 * self._b.weights[..., 5]
+        gloss *= 1 + 0.8 * self._weights[..., 0] + 0.6 * self._weights[..., 5]
+        occlusion = self.occlusion.ravel()[self._index]
 
         ambient = rng.uniform(0.15, 0.7)
         base = (np.array([1, 1, 1]) + rng.normal(0, 0.06, 3)) * ambient
         gradient = rng.normal(0, 0.35, (3, 1)) * base[None] + rng.normal(0, 0.02, (3, 3))
         gradient[1] -= base * rng.uniform(0.0, 0.7)  # more light from above (-y)
         environment = np.clip(base + n @ gradient.astype(np.float32), 0.02, None)
-        diffuse = environment * self.occlusion[..., None]
+        diffuse = environment * occlusion[..., None]
         specular = np.zeros_like(diffuse)
         for direction, light, softness in _sample_lights(rng):
             ndl = n @ direction
             lit = np.clip((ndl + wrap) / (1 + wrap), 0, None)
-            reach = self.shadow(direction, softness)
+            reach = self.shadow(direction, softness).ravel()[self._index]
             lit = lit * reach
             diffuse = diffuse + lit[..., None] * light
             half = direction + np.array([0, 0, -1], np.float32)
@@ -419,9 +436,11 @@ class Shader:
             lobe = gloss * np.exp(power * (ndh - 1.0)) * reach * (ndl > 0)
             specular = specular + lobe[..., None] * light
         edge = (1 + n[..., 2]) ** 4  # Fresnel toward grazing
-        specular += (0.08 * edge * gloss * self.occlusion)[..., None] * base.astype(np.float32)
-        radiance = colour * diffuse + specular
-        return np.where(self.solid[..., None], radiance, 0.0).astype(np.float32)
+        specular += (0.08 * edge * gloss * occlusion)[..., None] * base.astype(np.float32)
+        radiance = np.zeros((*self.solid.shape, 3), dtype=np.float32)
+        if self.solid.any():
+            radiance.reshape(-1, 3)[self._index] = colour * diffuse + specular
+        return radiance
 
 
 def _sample_lights(
@@ -431,7 +450,7 @@ def _sample_lights(
     lights = []
     scheme = rng.choice(
         ["frontal", "side", "top", "screen", "back", "many", "flat"],
-        p=[0.2, 0.24, 0.16, 0.12, 0.08, 0.14, 0.06],
+        p=[0.2, 0.22, 0.15, 0.11, 0.08, 0.14, 0.10],
     )
     count = {"many": 3, "flat": 0}.get(str(scheme), 1) + int(rng.random() < 0.45)
     for k in range(count):
@@ -451,8 +470,8 @@ def _sample_lights(
         direction = np.array([np.sin(a) * np.cos(e), -np.sin(e), -np.cos(a) * np.cos(e)])
         warm = rng.normal(0, 0.09)
         tint = np.array([1 + warm, 1.0, 1 - warm])
-        if rng.random() < 0.05 or (scheme == "screen" and rng.random() < 0.4):
-            tint = tint * rng.uniform(0.3, 1.2, 3)
+        if rng.random() < 0.05 or (scheme == "screen" and rng.random() < 0.3):
+            tint = tint * rng.uniform(0.4, 1.2, 3)
         strength = rng.uniform(0.4, 1.8) if k == 0 else rng.uniform(0.1, 0.8)
         lights.append(
             (

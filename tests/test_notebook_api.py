@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import rtrecon
+from rtrecon.errors import DataError, RtreconError
+
+
+@pytest.fixture(scope="module")
+def picture() -> np.ndarray:
+    with rtrecon.open_source("demo") as source:
+        return next(iter(source)).image
+
+
+def test_a_picture_and_its_file_give_the_same(
+    dome_model: Path, picture: np.ndarray, tmp_path: Path
+) -> None:
+    path = tmp_path / "face.png"
+    cv2.imwrite(str(path), picture)
+    (from_array,) = rtrecon.reconstruct(picture, model=dome_model)
+    (from_file,) = rtrecon.reconstruct(path, model=dome_model)
+    np.testing.assert_array_equal(from_array.points_camera, from_file.points_camera)
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".obj", ".glb", ".npz"])
+def test_saving_goes_by_the_suffix(
+    dome_model: Path, picture: np.ndarray, tmp_path: Path, suffix: str
+) -> None:
+    (face,) = rtrecon.reconstruct(picture, model=dome_model)
+    path = tmp_path / f"face{suffix}"
+    face.save(path)
+    assert path.stat().st_size > 1000
+
+
+def test_another_suffix_is_refused(dome_model: Path, picture: np.ndarray, tmp_path: Path) -> None:
+    (face,) = rtrecon.reconstruct(picture, model=dome_model)
+    with pytest.raises(DataError, match="stl"):
+        face.save(tmp_path / "face.stl")
+
+
+def test_show_without_a_display_names_the_remedy(
+    dome_model: Path, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISPLAY", ":987")
+    monkeypatch.setattr("rtrecon.views.display.sys.platform", "linux")
+    (face,) = rtrecon.reconstruct(picture, model=dome_model)
+    with pytest.raises(RtreconError, match="save"):
+        face.show()
