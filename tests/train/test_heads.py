@@ -6,7 +6,8 @@ pytest.importorskip("moderngl")
 
 from rtrecon.errors import RtreconError
 from rtrecon.train.face_model import ARKIT_NAMES, FaceModel
-from rtrecon.train.heads.sample import HeadGenerator, rotation
+from rtrecon.train.heads.pose import rotation
+from rtrecon.train.heads.sample import HeadGenerator
 from rtrecon.train.heads.sheet import contact_sheet, relief_normals
 
 SIZE = 96

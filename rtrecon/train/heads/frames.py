@@ -8,8 +8,10 @@ import numpy as np
 
 from rtrecon.faces.align import Crop
 from rtrecon.train.face_model import LANDMARKS_68, FaceModel
-from rtrecon.train.heads.sample import HeadGenerator, rotation
-from rtrecon.train.heads.shade import Shader, sample_look
+from rtrecon.train.heads.look import sample_look
+from rtrecon.train.heads.pose import rotation
+from rtrecon.train.heads.sample import HeadGenerator
+from rtrecon.train.heads.shade import Shader
 from rtrecon.types import BgrImage, Float32Array, Float64Array, Intrinsics
 
 __all__ = ["EvaluationFrame", "FrameRenderer"]

@@ -13,19 +13,26 @@ from rtrecon.faces.align import Crop, CropSpec, crop_face
 from rtrecon.train.face_model import LANDMARKS_68, PARTS, FaceModel
 from rtrecon.train.heads import accessories, hair
 from rtrecon.train.heads.backdrop import backdrop
+from rtrecon.train.heads.look import Look, sample_look
 from rtrecon.train.heads.mesh import Part, join, vertex_normals
+from rtrecon.train.heads.pose import (
+    HEAD_CAMERA,
+    angles,
+    place_head,
+    rotation,
+    sample_expression,
+)
 from rtrecon.train.heads.raster import GeometryBuffer, Rasterizer
 from rtrecon.train.heads.regions import HeadRegions, Material, face_region, head_regions
 from rtrecon.train.heads.sensor import expose
-from rtrecon.train.heads.shade import Look, NoiseBank, Shader, sample_look
+from rtrecon.train.heads.shade import NoiseBank, Shader
 from rtrecon.types import BgrImage, Face, Float32Array, Float64Array, Intrinsics
 
-__all__ = ["HeadGenerator", "Placement", "Sample", "rotation"]
+__all__ = ["HeadGenerator", "Placement", "Sample"]
 
 Placement = Callable[[Float32Array], tuple[Float64Array, Float64Array, Intrinsics]]
 """From head vertices to head rotation, translation in metres, and camera."""
 
-_HEAD_CAMERA = np.diag([1.0, -1.0, -1.0])  # head frame (y up, z out) to a frontal face's camera
 _NECK = np.array([0.0, -11.0, -2.0])
 _MASKED_OFF = (Material.CLOTH, Material.HAND, Material.OBJECT)
 
@@ -146,7 +153,7 @@ class HeadGenerator:
         identity = rng.standard_normal(len(model.identity)).astype(np.float32)
         identity *= np.float32(rng.uniform(0.7, 1.25))
         if weights is None:
-            weights = _sample_expression(rng, model)
+            weights = sample_expression(rng, model)
         vertices = model.shape(identity, weights)
         normals = vertex_normals(vertices, self._triangles)
         beard_cm = float(rng.uniform(0.2, 2.5) ** 1.5 * 0.6) if rng.random() < 0.2 else 0.0
@@ -154,9 +161,9 @@ class HeadGenerator:
             vertices = self._grow_beard(rng, vertices, normals, beard_cm)
             normals = vertex_normals(vertices, self._triangles)
         parts, lenses = self._dress(rng, vertices, normals)
-        R, t, camera = _place(rng, vertices) if place is None else place(vertices)
+        R, t, camera = place_head(rng, vertices) if place is None else place(vertices)
         marks = vertices[LANDMARKS_68]
-        marks_camera = (marks.astype(np.float64) * 0.01) @ (R @ _HEAD_CAMERA).T + t
+        marks_camera = (marks.astype(np.float64) * 0.01) @ (R @ HEAD_CAMERA).T + t
         five = np.stack(
             [
                 marks_camera[36:42].mean(axis=0),
@@ -168,11 +175,11 @@ class HeadGenerator:
         )
         if crop is None:
             crop = self._crop(rng, camera, five)
-        torso_R = rotation(*(np.array(_angles(R)) * [0.3, 0.25, 0.3]))
+        torso_R = rotation(*(np.array(angles(R)) * [0.3, 0.25, 0.3]))
         rows, triangles = join(parts)
         is_torso = rows[:, 8] == float(Material.CLOTH)
         _to_camera(rows, ~is_torso, R, t, np.zeros(3))
-        _to_camera(rows, is_torso, torso_R, t + R @ _HEAD_CAMERA @ (_NECK * 0.01), _NECK)
+        _to_camera(rows, is_torso, torso_R, t + R @ HEAD_CAMERA @ (_NECK * 0.01), _NECK)
         H = _crop_homography(crop, camera)
         buffer = self._raster.render(rows, triangles, H, crop.size_px)
         lens = None
@@ -324,99 +331,6 @@ def _calm_strands(
     return np.where(near, cv2.medianBlur(value, 5), value).astype(np.float32)
 
 
-def _sample_expression(rng: np.random.Generator, model: FaceModel) -> Float32Array:
-    """Weights (57,): neutral, one, mixed or talking; eyes and gaze on their own."""
-    names = model.expression_names
-    w = np.zeros(len(names), dtype=np.float32)
-    index = {name: k for k, name in enumerate(names)}
-
-    def both(stem: str, value: float, skew: float = 0.15) -> None:
-        for side in ("_L", "_R"):
-            w[index[stem + side]] = np.clip(value + rng.normal(0, skew * abs(value) + 1e-6), 0, 1)
-
-    kind = rng.choice(
-        ["neutral", "smile", "talk", "mixed", "strong"], p=[0.22, 0.2, 0.24, 0.24, 0.1]
-    )
-    if kind == "smile":
-        both("mouthSmile", rng.uniform(0.2, 1.0))
-        both("cheekSquint", rng.uniform(0, 0.7))
-        both("mouthUpperUp", rng.uniform(0, 0.5))
-        w[index["jawOpen"]] = max(0.0, rng.normal(0.05, 0.12))
-    elif kind == "talk":
-        w[index["jawOpen"]] = rng.uniform(0, 0.55)
-        for stem in ("mouthFunnel", "mouthPucker", "mouthRollLower", "mouthShrugUpper"):
-            if rng.random() < 0.35:
-                w[index[stem]] = rng.uniform(0, 0.7)
-        both("mouthLowerDown", rng.uniform(0, 0.5))
-        both("mouthUpperUp", rng.uniform(0, 0.3))
-    elif kind in ("mixed", "strong"):
-        count = int(rng.integers(2, 8))
-        chosen = rng.choice(len(names), count, replace=False)
-        w[chosen] = rng.uniform(0, 1.0 if kind == "strong" else 0.55, count)
-        w[
-            [k for name, k in index.items() if name.startswith(("eyeLook", "Pupil", "mouthClose"))]
-        ] = 0
-    if rng.random() < 0.4:
-        both("browDown" if rng.random() < 0.4 else "browOuterUp", rng.uniform(0, 0.7))
-        both("browInnerUp", rng.uniform(0, 0.6), 0.0)
-    blink = rng.uniform(0.85, 1.0) if rng.random() < 0.1 else max(0.0, rng.normal(0.08, 0.12))
-    both("eyeBlink", min(1.0, blink), 0.05)
-    gaze = rng.normal(0, [0.3, 0.2])
-    side = ("eyeLookOut_L", "eyeLookIn_R") if gaze[0] > 0 else ("eyeLookIn_L", "eyeLookOut_R")
-    for name in side:
-        w[index[name]] = min(1.0, abs(gaze[0]))
-    both("eyeLookUp" if gaze[1] > 0 else "eyeLookDown", min(1.0, abs(float(gaze[1]))), 0.0)
-    return np.clip(w, 0, 1)
-
-
-def rotation(yaw: float, pitch: float, roll: float) -> Float64Array:
-    """R = Rz(roll) Rx(pitch) Ry(yaw), radians, camera axes."""
-    cy, sy, cp, sp, cr, sr = (
-        np.cos(yaw),
-        np.sin(yaw),
-        np.cos(pitch),
-        np.sin(pitch),
-        np.cos(roll),
-        np.sin(roll),
-    )
-    Ry = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    Rx = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
-    Rz = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    return np.asarray(Rz @ Rx @ Ry, dtype=np.float64)
-
-
-def _angles(R: Float64Array) -> tuple[float, float, float]:
-    """Yaw, pitch, roll of `rotation`."""
-    pitch = float(np.arcsin(np.clip(R[2, 1], -1, 1)))
-    return float(np.arctan2(-R[2, 0], R[2, 2])), pitch, float(np.arctan2(-R[0, 1], R[1, 1]))
-
-
-def _place(
-    rng: np.random.Generator, vertices: Float32Array
-) -> tuple[Float64Array, Float64Array, Intrinsics]:
-    """Head rotation, translation (metres, of the head frame's origin) and the camera."""
-    yaw = rng.normal(0, 20) if rng.random() < 0.65 else rng.uniform(-65, 65)
-    pitch = rng.normal(0, 11)
-    roll = rng.normal(0, 8) if rng.random() < 0.85 else rng.uniform(-45, 45)
-    R = rotation(*np.radians([yaw, pitch, roll]))
-    width, height = ((640, 480), (1280, 720), (1920, 1080))[rng.integers(3)]
-    camera = Intrinsics.from_fov(width, height, float(rng.uniform(45, 100)))
-    distance = float(np.exp(rng.uniform(np.log(0.27), np.log(1.4))))
-    if rng.random() < 0.08:
-        distance = float(rng.uniform(1.5, 3.0))
-    spread = 0.2 if rng.random() < 0.92 else 0.45
-    at_px = np.array(
-        [
-            width * np.clip(rng.normal(0.5, spread * 0.6), 0.08, 0.92),
-            height * np.clip(rng.normal(0.48, spread * 0.5), 0.12, 0.88),
-        ]
-    )
-    ray = np.array([(at_px[0] - camera.cx) / camera.fx, (at_px[1] - camera.cy) / camera.fy, 1.0])
-    nose = vertices[LANDMARKS_68][27].astype(np.float64) * 0.01
-    t = ray * distance - R @ _HEAD_CAMERA @ nose
-    return R, t, camera
-
-
 def _to_camera(
     rows: Float32Array,
     which: npt.NDArray[np.bool_],
@@ -425,7 +339,7 @@ def _to_camera(
     pivot_cm: Float64Array,
 ) -> None:
     """Move vertex rows from the head frame (cm) to the camera frame (m), in place."""
-    M = R @ _HEAD_CAMERA
+    M = R @ HEAD_CAMERA
     rows[which, 0:3] = ((rows[which, 0:3] - pivot_cm) * 0.01) @ M.T + t
     rows[which, 3:6] = rows[which, 3:6] @ M.T
 
