@@ -15,7 +15,7 @@ from rtrecon.errors import UserError
 
 __all__ = ["CommonConfig", "DoctorConfig", "ModelConfig", "RunConfig", "parse_size"]
 
-Provider = Literal["auto", "cpu", "cuda", "tensorrt", "openvino", "coreml", "directml"]
+Provider = Literal["auto", "cpu", "cuda", "tensorrt", "openvino", "coreml", "directml", "torch"]
 Precision = Literal["fp32", "fp16", "int8"]
 View = Literal["auto", "window", "web", "none"]
 

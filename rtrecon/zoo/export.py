@@ -17,7 +17,13 @@ from rtrecon.errors import MissingExtraError, ModelError, OutputError
 from rtrecon.faces.align import CropSpec
 from rtrecon.types import BgrImage, Float32Array
 from rtrecon.zoo.checkpoint import Checkpoint, load_checkpoint
-from rtrecon.zoo.graph import export_graph, open_graph, run_graph, worst_layers
+from rtrecon.zoo.graph import (
+    export_graph,
+    open_graph,
+    overflowing_layers,
+    run_graph,
+    worst_layers,
+)
 from rtrecon.zoo.parity import Parity, compare
 from rtrecon.zoo.pictures import face_crops, normalise
 from rtrecon.zoo.precision import variants
@@ -32,6 +38,7 @@ logger = logging.getLogger(__name__)
 CROP = CropSpec("landmarks", 3.8)
 """The crop a zoo model is given: a head with some room, upright."""
 
+_NAMED = 3  # layers that a refusal names
 _HELD_OUT = 8  # crops that parity is measured on and calibration does not see
 
 
@@ -186,12 +193,14 @@ def _make(
             continue
         parity = compare(precision, unit, reference, found)
         logger.info("%s (%s)", parity, note)
-        if parity.passed:
+        overflowing = overflowing_layers(model, graph, held_out[0]) if precision == "fp16" else []
+        if parity.passed and not overflowing:
             if tried:
                 logger.warning("%s needed care: %s", precision, note)
             return graph, parity, note
-        tried.append(f"with {note}: {parity}")
-        worst = worst_layers(model, graph, held_out[0])
+        said = f"{len(overflowing)} layers overflow" if overflowing else str(parity)
+        tried.append(f"with {note}: {said}")
+        worst = overflowing[:_NAMED] or worst_layers(model, graph, held_out[0], _NAMED)
     layers = f"; the layers that did it: {', '.join(worst)}" if worst else ""
     raise ModelError(
         f"{precision} breaks this model and is refused. {'; '.join(tried)}{layers}. Leave "

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import onnx
     import torch
 
-__all__ = ["export_graph", "open_graph", "run_graph", "worst_layers"]
+__all__ = ["export_graph", "open_graph", "overflowing_layers", "run_graph", "worst_layers"]
 
 logger = logging.getLogger(__name__)
 
@@ -134,13 +134,55 @@ def worst_layers(
     Both graphs are run with every tensor that they share made an output. A node is to blame
     for how much worse its output is than the worst of its inputs, relative to its size.
     """
+    expected, found = _shared_tensors(reference, candidate, image)
+    errors: dict[str, float] = {}
+    blame: list[tuple[float, str]] = []
+    for name, node in _producers(reference).items():
+        if name not in expected or name not in found:
+            continue
+        own = _error(expected[name], found[name])
+        inherited = max((errors.get(i, 0.0) for i in node.input), default=0.0)
+        errors[name] = own
+        if np.isinf(own) and np.isinf(inherited):
+            continue
+        blame.append((own - inherited, f"{node.name} ({node.op_type})"))
+    blame.sort(key=lambda item: -item[0])
+    return [name for error, name in blame[:count] if error > 0.0]
+
+
+def overflowing_layers(
+    reference: onnx.ModelProto, candidate: onnx.ModelProto, image: Float32Array
+) -> list[str]:
+    """Nodes of ``candidate`` with values that are not finite where ``reference``'s are.
+
+    A processor without half precision computes in fp32 and skips the casts between nodes, so
+    that a result is no proof: each tensor is looked at in the precision that it has.
+    """
+    expected, found = _shared_tensors(reference, candidate, image)
+    return [
+        f"{node.name} ({node.op_type})"
+        for name, node in _producers(reference).items()
+        if name in expected
+        and name in found
+        and np.isfinite(expected[name]).all()
+        and not np.isfinite(found[name]).all()
+    ]
+
+
+def _producers(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
+    return {out: node for node in model.graph.node for out in node.output if out}
+
+
+def _shared_tensors(
+    reference: onnx.ModelProto, candidate: onnx.ModelProto, image: Float32Array
+) -> tuple[dict[str, Float32Array], dict[str, Float32Array]]:
+    """Every floating tensor that both graphs make, from one run of each."""
     import onnx
 
-    producers = {out: node for node in reference.graph.node for out in node.output if out}
-    made = {out for node in candidate.graph.node for out in node.output}
-    shared = [name for name in producers if name in made]
+    made = _producers(candidate)
+    shared = [name for name in _producers(reference) if name in made]
 
-    def all_outputs(model: onnx.ModelProto) -> dict[str, Float32Array]:
+    def run(model: onnx.ModelProto) -> dict[str, Float32Array]:
         model = onnx.ModelProto.FromString(model.SerializeToString())
         present = {output.name for output in model.graph.output}
         for name in shared:
@@ -156,20 +198,7 @@ def worst_layers(
             if np.issubdtype(value.dtype, np.floating)
         }
 
-    expected, found = all_outputs(reference), all_outputs(candidate)
-    errors: dict[str, float] = {}
-    blame: list[tuple[float, str]] = []
-    for name, node in producers.items():
-        if name not in expected or name not in found:
-            continue
-        own = _error(expected[name], found[name])
-        inherited = max((errors.get(i, 0.0) for i in node.input), default=0.0)
-        errors[name] = own
-        if np.isinf(own) and np.isinf(inherited):
-            continue
-        blame.append((own - inherited, f"{node.name} ({node.op_type})"))
-    blame.sort(key=lambda item: -item[0])
-    return [name for error, name in blame[:count] if error > 0.0]
+    return run(reference), run(candidate)
 
 
 def _error(expected: Float32Array, found: Float32Array) -> float:

@@ -55,7 +55,41 @@ def to_fp16(model: onnx.ModelProto, keep: Sequence[str] = ()) -> onnx.ModelProto
     converted: onnx.ModelProto = convert_float_to_float16(
         _copy(model), keep_io_types=True, op_block_list=[*DEFAULT_OP_BLOCK_LIST, *keep]
     )
+    _join_casts(converted)
     return converted
+
+
+def _join_casts(model: onnx.ModelProto) -> None:
+    """Take out casts to half and straight back, which stand between two nodes kept in fp32.
+
+    The converter puts one around each node by itself, and what was to be kept overflows there.
+    """
+    from onnx import TensorProto
+    from onnxruntime.transformers.onnx_model import OnnxModel
+
+    def casts_to(node: onnx.NodeProto, element: int) -> bool:
+        return node.op_type == "Cast" and node.attribute[0].i == element
+
+    graph = model.graph
+    to_half = {n.output[0]: n.input[0] for n in graph.node if casts_to(n, TensorProto.FLOAT16)}
+    outputs = {output.name for output in graph.output}
+    renamed = {
+        node.output[0]: to_half[node.input[0]]
+        for node in graph.node
+        if casts_to(node, TensorProto.FLOAT)
+        and node.input[0] in to_half
+        and node.output[0] not in outputs
+    }
+    for node in graph.node:
+        for k, name in enumerate(node.input):
+            node.input[k] = renamed.get(name, name)
+    used = {name for node in graph.node for name in node.input} | outputs
+    for node in [n for n in graph.node if n.op_type == "Cast" and n.output[0] not in used]:
+        graph.node.remove(node)
+    used = {name for node in graph.node for name in node.input} | outputs
+    for node in [n for n in graph.node if n.op_type == "Cast" and n.output[0] not in used]:
+        graph.node.remove(node)  # the cast to half before one that has gone
+    OnnxModel(model).topological_sort()
 
 
 def to_int8(
