@@ -6,6 +6,7 @@ pytest.importorskip("moderngl")
 
 from rtrecon.errors import RtreconError
 from rtrecon.train.face_model import ARKIT_NAMES, FaceModel
+from rtrecon.train.heads.accessories import _spanned
 from rtrecon.train.heads.pose import rotation
 from rtrecon.train.heads.sample import HeadGenerator
 from rtrecon.train.heads.sheet import contact_sheet, relief_normals
@@ -144,3 +145,13 @@ def test_sheet(face_model_path, tmp_path, generator):
     page = cv2.imread(str(path))
     assert page.shape == (SIZE, 4 * SIZE, 3)  # two heads, each beside its relief
     assert page.std() > 20
+
+
+def test_face_mask_spans_the_mouth():
+    """Cloth over two ridges lies on the ridges and bridges the hollow between them."""
+    x, y = np.meshgrid(np.linspace(-4, 4, 81), np.linspace(-3, 3, 61))
+    z = np.maximum(3 - (x - 2) ** 2, 3 - (x + 2) ** 2)
+    grid, known = _spanned(np.stack([x, y, z], axis=-1).reshape(-1, 3))
+    middle = known & (np.abs(grid[..., 0]) < 1.8)
+    assert middle.any()
+    np.testing.assert_allclose(grid[..., 2][middle], 3.0, atol=0.05)

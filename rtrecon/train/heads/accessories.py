@@ -169,26 +169,45 @@ def face_mask_part(
         & (mean[:, 2] > 2.5)
         & (regions.material == float(Material.SKIN))
     )
-    keep = inside[model.triangles].all(axis=1)
-    triangles = model.triangles[keep]
-    used, remapped = np.unique(triangles, return_inverse=True)
-    points = vertices[used].copy()
-    triangles = remapped.reshape(-1, 3).astype(np.int32)
-    # Cloth spans hollows: relax toward the neighbours' mean, never under the skin.
-    skin_z = points[:, 2].copy()
-    for _ in range(14):
-        total = np.zeros_like(points)
-        count = np.zeros(len(points))
-        for a, b in ((0, 1), (1, 2), (2, 0)):
-            np.add.at(total, triangles[:, a], points[triangles[:, b]])
-            np.add.at(count, triangles[:, a], 1)
-        points = 0.3 * points + 0.7 * total / np.maximum(count, 1)[:, None]
-        points[:, 2] = np.maximum(points[:, 2], skin_z)
-    points[:, 2] += rng.uniform(0.2, 0.6)
-    uv = mean[used][:, :2] / 12.0
+    grid, known = _spanned(vertices[inside])
+    rows, columns = known.shape
+    grid[..., 2] += rng.uniform(0.2, 0.6)
+    triangles = grid_triangles(rows, columns)
+    triangles = triangles[known.ravel()[triangles].all(axis=1)]
+    uv = grid[..., :2].reshape(-1, 2) / 12.0
     return Part(
-        points.astype(np.float32), triangles, float(Material.FACE_MASK), uv.astype(np.float32)
+        grid.reshape(-1, 3).astype(np.float32),
+        triangles,
+        float(Material.FACE_MASK),
+        uv.astype(np.float32),
     )
+
+
+def _spanned(points: Array) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """A cloth drawn tight over ``points`` (n, 3): (40, 40, 3), and where it is.
+
+    The upper convex hull down the face, then across: it spans the hollows and the mouth.
+    """
+    n = 40
+    low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
+    cell = np.rint((points[:, :2] - low) / (high - low) * (n - 1)).astype(np.int64)
+    height = np.full((n, n), -np.inf)
+    np.maximum.at(height, (cell[:, 1], cell[:, 0]), points[:, 2])
+    for line in (*height.T, *height):  # views
+        hull: list[int] = []
+        for b in np.flatnonzero(np.isfinite(line)):
+            while len(hull) > 1:
+                a, m = hull[-2], hull[-1]
+                if (line[m] - line[a]) * (b - a) > (line[b] - line[a]) * (m - a):
+                    break
+                hull.pop()
+            hull.append(int(b))
+        if hull:
+            span = np.arange(hull[0], hull[-1] + 1)
+            line[span] = np.interp(span, hull, line[hull])
+    known = np.isfinite(height)
+    x, y = np.meshgrid(np.linspace(low[0], high[0], n), np.linspace(low[1], high[1], n))
+    return np.stack([x, y, np.where(known, height, 0.0)], axis=-1), known
 
 
 def headset_parts(rng: np.random.Generator, vertices: Float32Array) -> list[Part]:

@@ -83,7 +83,7 @@ def sample_style(rng: np.random.Generator) -> HairStyle | None:
     """A random style; None is bald."""
     kind = rng.choice(
         ["none", "short", "long", "fringe", "curly", "scarf", "cap"],
-        p=[0.10, 0.32, 0.20, 0.16, 0.10, 0.06, 0.06],
+        p=[0.14, 0.34, 0.18, 0.14, 0.09, 0.06, 0.05],
     )
     if kind == "none":
         return None

@@ -54,6 +54,7 @@ class Look:
     lips: Float32Array
     lips_strength: float
     hair: Float32Array
+    brow: Float32Array
     brow_density: float
     beard: float
     lid: Float32Array
@@ -93,7 +94,10 @@ def sample_look(rng: np.random.Generator, beard_length_cm: float) -> Look:
     yellow = rng.normal(0, 0.06) * np.array([0.0, 0.4, -1.0])
     skin = np.clip(skin * rng.uniform(0.85, 1.12) * (1 + blood + yellow), 0.01, 0.85)
     skin = skin.astype(np.float32)
-    hair = _HAIR_COLORS[rng.choice(9, p=[0.2, 0.2, 0.16, 0.12, 0.08, 0.07, 0.04, 0.07, 0.06])]
+    shares = np.array([0.2, 0.2, 0.16, 0.12, 0.08, 0.07, 0.04, 0.07, 0.06])
+    if tone > 3.5 and rng.random() < 0.75:
+        shares[3:7] *= 0.1  # dark skin seldom has fair hair
+    hair = _HAIR_COLORS[rng.choice(9, p=shares / shares.sum())]
     hair = hair * rng.uniform(0.6, 1.4, 3) ** 0.4
     if rng.random() < 0.04:
         hair = rng.random(3) ** 2 * 0.6  # dyed
@@ -101,6 +105,7 @@ def sample_look(rng: np.random.Generator, beard_length_cm: float) -> Look:
     strength = float(rng.uniform(0.3, 0.9))
     if rng.random() < 0.22:  # lipstick
         lips, strength = np.array([0.4, 0.03, 0.05]) * rng.uniform(0.3, 1.6, 3), 0.9
+    brow = hair * rng.uniform(0.3, 0.9) + skin * rng.uniform(0.0, 0.12)
     beard = 0.0
     if beard_length_cm > 0:
         beard = float(rng.uniform(0.6, 1.0))
@@ -116,7 +121,8 @@ def sample_look(rng: np.random.Generator, beard_length_cm: float) -> Look:
         lips=lips.astype(np.float32),
         lips_strength=strength,
         hair=np.asarray(hair, dtype=np.float32),
-        brow_density=float(rng.uniform(0.15, 1.0)),
+        brow=np.asarray(brow, dtype=np.float32),
+        brow_density=float(rng.uniform(0.25, 1.0)),
         beard=beard,
         lid=(rng.random(3) ** 2 * 0.5 if shadow else skin * [0.75, 0.6, 0.6]).astype(np.float32),
         lid_strength=float(rng.uniform(0.2, 0.8) if shadow else rng.uniform(0, 0.6)),
@@ -149,6 +155,6 @@ def sample_look(rng: np.random.Generator, beard_length_cm: float) -> Look:
         wrap=float(rng.uniform(0.0, 0.35)),
         bump=float(rng.uniform(0.0, 0.16)),
         streaks=float(rng.uniform(0.15, 0.6)),
-        wrinkles=float(rng.uniform(0.0, 1.0) ** 2),
+        wrinkles=float(0.6 * rng.random() ** 2),
         lash=float(rng.uniform(0.2, 1.0)),
     )

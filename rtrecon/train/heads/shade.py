@@ -147,18 +147,18 @@ class Shader:
         skin = skin * (1.0 - red[..., None] * np.array([0.05, 0.45, 0.4], dtype=np.float32))
         spots = np.clip(fine - 1.2, 0, 1) * W[..., 7] * look.freckles
         skin = skin * (1.0 - spots[..., None] * np.array([0.35, 0.5, 0.6], dtype=np.float32))
-        crease = noise(3, u * 1.3 + shift[6], v * 9.0 + shift[7]) * look.wrinkles
+        crease = noise(3, u * 1.8 + shift[6], v * 6.0 + shift[7]) * look.wrinkles
         skin = skin * (1.0 + 0.05 * crease[..., None])
         skin = _mix(skin, look.lid, W[..., 4] * look.lid_strength)
         skin = _mix(skin, look.lips * (1 + 0.12 * fine[..., None]), W[..., 0] * look.lips_strength)
         strands = np.clip(0.65 + 0.45 * grain, 0, 1)
-        skin = _mix(skin, look.hair * 0.8, W[..., 1] * look.brow_density * strands)
+        skin = _mix(skin, look.brow, W[..., 1] * look.brow_density * strands)
         skin = _mix(
             skin,
             look.hair * (0.8 + 0.4 * strands[..., None]),
             np.clip(W[..., 2] * look.beard * (0.55 + 0.6 * strands), 0, 1),
         )
-        skin = _mix(skin, look.hair, W[..., 6] * look.scalp_stubble * strands)
+        skin = _mix(skin, look.hair, W[..., 6] * look.scalp_stubble * (0.6 + 0.4 * strands))
         out = np.where((material == Material.SKIN)[..., None], np.clip(skin, 0.003, 0.95), out)
         lash = material == Material.LASH
         if lash.any():
