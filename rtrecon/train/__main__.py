@@ -57,7 +57,7 @@ class ExportConfig:
     out: Path = Path("models/face-dpt")
     """Model folder to write."""
     data: Path | None = None
-    """Samples for the parity check and for int8; default: noise."""
+    """Samples for the parity check, the model card and int8; default: noise and no card."""
     size: int | None = None
     """Input size in pixels; default: the one the weights were last trained at."""
     int8: bool = False

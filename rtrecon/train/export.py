@@ -20,6 +20,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from rtrecon.errors import DataError, ModelError, OutputError, RtreconError
 from rtrecon.train.batches import make_batch
+from rtrecon.train.card import model_card
 from rtrecon.train.checkpoint import load_tensors
 from rtrecon.train.dataset import ShardDataset
 from rtrecon.train.face_model import ARKIT_NAMES
@@ -85,7 +86,7 @@ def export_face_dpt(
     Args:
         weights: ``weights.safetensors`` of a training.
         out: model folder; what else lies in it stays.
-        data: samples for the parity check and for ``int8``; None: noise.
+        data: samples for the parity check, the model card and ``int8``; None: noise and no card.
         size_px: input size; None: the one the weights were last trained at, since a network
             of another size sees faces of a scale that it does not know.
         int8: make an 8-bit file too, which the manifest names as the best on CPUs if its depth
@@ -117,6 +118,9 @@ def export_face_dpt(
         manifest = _manifest(size, path, header, difference)
         if int8 and data is not None:
             _add_int8(manifest, path, data, size)
+        if data is not None:
+            card = model_card(manifest, path, data, size)
+            (part / "MODEL_CARD.md").write_text(card, encoding="utf-8")
         (part / "model.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
         out.mkdir(parents=True, exist_ok=True)
         # The manifest last: its hashes speak of the files before it.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn import functional
 
@@ -85,12 +86,15 @@ def quantise(path: Path, out: Path, data: Path, size_px: int) -> None:
         root.setLevel(level)
 
 
-def scores_of(path: Path, data: Path, size_px: int, count: int = 96) -> dict[str, float]:
-    """`face_scores` of an ONNX file over held-out samples of ``data``."""
+def scores_of(
+    path: Path, data: Path, size_px: int, rows: npt.NDArray[np.integer] | None = None
+) -> dict[str, float]:
+    """`face_scores` of an ONNX file over held-out samples of ``data``; None: 96 of them."""
     import onnxruntime
 
     samples = ShardDataset([data], held_out=True)
-    rows = np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(int)
+    if rows is None:
+        rows = np.linspace(0, len(samples) - 1, min(96, len(samples))).astype(int)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     found: list[dict[str, float]] = []
     for chunk in np.array_split(rows, max(1, len(rows) // _CHUNK)):

@@ -83,6 +83,15 @@ def test_the_position_embedding_is_resampled(weights):
         at_size(network, 100)
 
 
+def test_the_card_has_measured_figures(weights, shards, tmp_path):
+    export_face_dpt(weights, tmp_path / "model", shards, size_px=64)
+    card = (tmp_path / "model" / "MODEL_CARD.md").read_text()
+    (row,) = [line for line in card.splitlines() if line.startswith(("| 0 to", "| 15 to"))][:1]
+    depth_mm, plane_mm = (float(cell.split()[0]) for cell in row.split("|")[3:5])
+    assert depth_mm > 0
+    assert plane_mm > 3
+
+
 def test_int8_needs_samples(weights, tmp_path):
     with pytest.raises(DataError, match="--data"):
         export_face_dpt(weights, tmp_path / "model", int8=True)
