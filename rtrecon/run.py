@@ -56,7 +56,8 @@ def run(config: RunConfig) -> int:
                 spec,
                 size=parse_size(config.size),
                 rate_hz=config.rate,
-                loop=config.loop,
+                # The clip is there to be looked at: it goes on until its window is closed.
+                loop=config.loop or (spec == "demo" and view == "window"),
             )
         )
         # Nobody watches a file that is only recorded: no frame of it is left out then.
@@ -229,10 +230,15 @@ class _Session:
             frames_dropped=capture.frames_dropped,
             model=model.name,
             provider=model.provider,
-            state=state or ("running" if result.faces else "no face"),
+            state=state or self._activity(result),
             frames=self._stats.frames_processed,
         )
         return ViewFrame(result.frame.image, result.faces, result.frame.t_capture_ns, figures)
+
+    def _activity(self, result: LiveResult) -> str:
+        if not result.faces:
+            return "no face"
+        return "running" if self._recorder is None else "recording"
 
     def _snapshot(self) -> None:
         if self._last_with_face is None:
