@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import re
@@ -52,7 +53,7 @@ def load_checkpoint(
     *,
     size_px: int | None = None,
     offline: bool = False,
-    attention: str = "eager",
+    attention: str | None = "eager",
 ) -> Checkpoint:
     """Load a checkpoint by hub id or from a local folder. Nothing is unpickled.
 
@@ -60,7 +61,8 @@ def load_checkpoint(
         checkpoint: hub id, or folder with ``config.json`` and ``*.safetensors``.
         size_px: input size; None takes the checkpoint's own.
         offline: use the local cache alone.
-        attention: transformers' name of the attention; ``eager`` exports as plain products.
+        attention: transformers' name of the attention; ``eager`` exports as plain products, None
+            takes the fastest that the network has.
 
     Raises:
         ModelError: it is not there, not of a known family, has no safetensors, or cannot
@@ -95,7 +97,7 @@ def load_checkpoint(
             config=config,
             use_safetensors=True,
             dtype=torch.float32,
-            attn_implementation=attention,
+            **({} if attention is None else {"attn_implementation": attention}),
             local_files_only=offline or local,
         )
     except (OSError, ValueError) as error:
@@ -123,6 +125,8 @@ def load_checkpoint(
     revision = getattr(config, "_commit_hash", None)
     if revision:
         origin["revision"] = str(revision)
+    if local:
+        origin["sha256"] = _weights_digest(folder)
     metric = getattr(config, "depth_estimation_type", "relative") == "metric"
     short = folder.resolve().name if local else str(checkpoint).rsplit("/", maxsplit=1)[-1]
     return Checkpoint(
@@ -184,6 +188,14 @@ def _check_folder(folder: Path) -> None:
             f"{folder} has no *.safetensors: pickled weights (.bin, .pt) are never opened; "
             "convert them with transformers' save_pretrained, or fetch the safetensors"
         )
+
+
+def _weights_digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def _cannot_load(checkpoint: str | Path, local: bool, error: Exception) -> str:

@@ -61,7 +61,13 @@ class TorchProvider(Provider):
                 f"{source.path.parent / 'model.json'} names no checkpoint: only models from "
                 "`rtrecon models export` run in torch; use --provider cpu"
             )
-        loaded = load_checkpoint(origin, size_px=source.shape[2], offline=True, attention="sdpa")
+        loaded = load_checkpoint(origin, size_px=source.shape[2], offline=True, attention=None)
+        for what in ("revision", "sha256"):
+            if loaded.origin.get(what) != source.origin.get(what):
+                raise ModelError(
+                    f"checkpoint {origin} is not the one that {source.path.parent} was exported "
+                    f"from (another {what}): export it again"
+                )
         return TorchRunner(
             loaded.module,
             source.shape,
