@@ -118,22 +118,24 @@ def _window() -> Finding:
 
 
 def _providers() -> Iterator[Finding]:
-    from rtrecon.depth.session import PROVIDERS, create_session
+    from rtrecon.depth.model import load_depth_model
+    from rtrecon.depth.session import PROVIDERS
     from rtrecon.depth.store import list_models
 
     models = list_models()
     folder = models.get("face-dpt") or next(iter(models.values()), None)
     if folder is None:
         return
-    path = folder / "model.onnx"
     for name in PROVIDERS:
         try:
-            _, report = create_session(path, provider=name)
+            model = load_depth_model(folder, provider=name)
+            duration_ms = model.warmup()
         except RtreconError as error:
             state: Literal["absent", "broken"] = "broken" if name == "cpu" else "absent"
             yield Finding(state, f"provider {name}", str(error))
         else:
-            yield Finding("ok", f"provider {name}", f"ran {folder.name}, {report.threads} threads")
+            detail = f"{model.name} {model.precision} in {duration_ms:.1f} ms a face"
+            yield Finding("ok", f"provider {name}", f"{detail}, {model.threads} threads")
 
 
 def _models() -> Iterator[Finding]:

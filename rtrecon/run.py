@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 DEFAULT_FOLDER = Path("rtrecon-out")
 _REDRAW_S = 1 / 60
 _PROGRESS_S = 1.0
+_SLOW_MS = 100.0
 
 
 def run(config: RunConfig) -> int:
@@ -50,6 +51,7 @@ def run(config: RunConfig) -> int:
         ipd_mm=config.ipd_mm,
         threads=config.threads,
     )
+    _say_if_slow(reconstructor)
     with ExitStack() as stack:
         source = stack.enter_context(
             open_source(
@@ -291,6 +293,21 @@ def _choose_outputs(config: RunConfig) -> tuple[str, Path | None]:
         "no window (%s): writing a preview video and the last face into %s instead", reason, folder
     )
     return "none", folder
+
+
+def _say_if_slow(reconstructor: Reconstructor) -> None:
+    """Warn of a model that cannot follow a camera here; warms it up on the way."""
+    model = reconstructor.depth_model
+    duration_ms = model.warmup()
+    if duration_ms > _SLOW_MS:
+        logger.warning(
+            "%s takes %.0f ms a face on %s: the picture stays live, the face follows at %.1f fps "
+            "(`--model face-dpt` is made for CPUs; a GPU helps the others)",
+            model.name,
+            duration_ms,
+            model.provider,
+            1000 / duration_ms,
+        )
 
 
 def _default_source() -> int | str:
