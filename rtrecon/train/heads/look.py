@@ -10,8 +10,8 @@ from rtrecon.types import Float32Array
 
 __all__ = ["Look", "sample_look"]
 
-# Diffuse reflectance of facial skin, linear RGB, from pale to dark; after the published ranges of
-# skin reflectance under daylight (melanin lowers blue first, blood lowers green).
+# Plausible diffuse reflectance of facial skin, linear RGB, from pale to dark: chosen by eye, not
+# measured (melanin lowers blue first, blood lowers green).
 _SKIN_TONES = np.array(
     [
         [0.66, 0.46, 0.37],
