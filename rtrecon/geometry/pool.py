@@ -33,7 +33,7 @@ class BufferPool:
     def take(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """A C-contiguous array with undefined contents."""
         dtype = np.dtype(dtype)
-        size = max(1, math.prod(shape) * dtype.itemsize)
+        size = _rounded(math.prod(shape) * dtype.itemsize)
         stock = self._stock[size]
         try:
             memory = stock.pop()
@@ -41,6 +41,15 @@ class BufferPool:
             memory = np.empty(size, dtype=np.uint8)
             self.allocated += 1
         return np.asarray(_Lease(memory, stock, shape, dtype))
+
+
+def _rounded(size: int) -> int:
+    """The next power of the square root of two: few sizes of stock, however many shapes.
+
+    The region under a crop has another size in almost every frame.
+    """
+    half_octaves = math.ceil(2.0 * math.log2(max(size, 64)))
+    return math.ceil(2.0 ** (half_octaves / 2.0))
 
 
 class _Lease:
