@@ -7,6 +7,7 @@ roll. ``box``: an upright square on the detector's box.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +21,8 @@ __all__ = ["Crop", "CropSpec", "crop_face"]
 # Lengths in units of the distance from the middle of the eyes to the middle of the mouth.
 _CENTER_BELOW_EYES = 0.25
 _EYES_APART = 1.0  # that unit over the eye distance, on a frontal adult face
+
+_MAX_SHRINK = 1.5  # picture pixels for one of the crop; beyond it, texture would alias
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,41 +57,52 @@ class Crop:
     def warp(self, image: BgrImage, out: BgrImage | None = None) -> BgrImage:
         """Sample the crop from ``image`` (H, W, C); outside the picture is black.
 
-        A crop much smaller than its region is sampled from a shrunken region, so that
-        fine texture does not alias.
+        A crop much smaller than its region is sampled from a shrunken region, so that fine
+        texture does not alias. Halving is the one area average that costs next to nothing
+        (0.4 ms of 1700 px, where any other factor takes 3 to 10).
         """
         size = (self.size_px, self.size_px)
-        shrink = self.side_px / self.size_px
         M = self.M_picture_crop
-        if shrink <= 2.0:
-            warped = cv2.warpAffine(
-                image, M, size, dst=out, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            )
-            return np.asarray(warped, dtype=image.dtype)
-        corners = np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]], dtype=np.float64)
-        corners[:, :2] *= self.size_px - 1
-        corners_picture = corners @ M.T
-        x0, y0 = np.maximum(np.floor(corners_picture.min(axis=0)).astype(int) - 2, 0)
-        x1, y1 = np.ceil(corners_picture.max(axis=0)).astype(int) + 3
-        region = image[y0:y1, x0:x1]
-        if region.shape[0] < 2 or region.shape[1] < 2:
-            return np.zeros((self.size_px, self.size_px, *image.shape[2:]), dtype=image.dtype)
-        width = max(1, round(region.shape[1] / shrink))
-        height = max(1, round(region.shape[0] / shrink))
-        small = cv2.resize(region, (width, height), interpolation=cv2.INTER_AREA)
-        scale_x, scale_y = width / region.shape[1], height / region.shape[0]
-        # Pixel centres: small = (region + 0.5) * scale - 0.5.
-        M_small = M.copy()
-        M_small[0, 2] -= x0
-        M_small[1, 2] -= y0
-        M_small[0] *= scale_x
-        M_small[1] *= scale_y
-        M_small[0, 2] += 0.5 * scale_x - 0.5
-        M_small[1, 2] += 0.5 * scale_y - 0.5
+        shrink = self.side_px / self.size_px
+        if shrink > _MAX_SHRINK:
+            image, (x0, y0) = self._region(image)
+            M = M.copy()
+            M[:, 2] -= (x0, y0)
+            while shrink > _MAX_SHRINK and min(image.shape[:2]) >= 2:
+                # An odd last row or column is left out, so that halves are exact.
+                height, width = image.shape[0] // 2, image.shape[1] // 2
+                image = np.asarray(
+                    cv2.resize(
+                        image[: 2 * height, : 2 * width],
+                        (width, height),
+                        interpolation=cv2.INTER_AREA,
+                    ),
+                    dtype=image.dtype,
+                )
+                shrink /= 2.0
+                # Pixel centres: half = (whole + 0.5) / 2 - 0.5.
+                M *= 0.5
+                M[:, 2] -= 0.25
         warped = cv2.warpAffine(
-            small, M_small, size, dst=out, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            image, M, size, dst=out, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         )
         return np.asarray(warped, dtype=image.dtype)
+
+    def _region(self, image: BgrImage) -> tuple[BgrImage, tuple[int, int]]:
+        """The part of ``image`` under the crop and its first pixel (x, y); one black pixel
+        where they do not meet."""
+        corners = np.array([[0, 0, 1], [1, 0, 1], [0, 1, 1], [1, 1, 1]], dtype=np.float64)
+        corners[:, :2] *= self.size_px - 1
+        corners_picture = corners @ self.M_picture_crop.T
+        margin = math.ceil(2.0 * self.side_px / self.size_px)
+        first = np.floor(corners_picture.min(axis=0)).astype(int) - margin
+        x0, y0 = (max(int(v), 0) for v in first)
+        x1, y1 = np.ceil(corners_picture.max(axis=0)).astype(int) + margin + 1
+        region = image[y0 : max(y1, 0), x0 : max(x1, 0)]
+        if region.size == 0:
+            # Far from every point of the crop: the warp finds nothing but the border.
+            return np.zeros((1, 1, *image.shape[2:]), dtype=image.dtype), (-(10**6), -(10**6))
+        return region, (x0, y0)
 
 
 def crop_face(face: Face, spec: CropSpec, size_px: int) -> Crop:
