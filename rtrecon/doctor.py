@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from rtrecon.config import DoctorConfig
@@ -136,6 +137,36 @@ def _providers() -> Iterator[Finding]:
         else:
             detail = f"{model.name} {model.precision} in {duration_ms:.1f} ms a face"
             yield Finding("ok", f"provider {name}", f"{detail}, {model.threads} threads")
+    yield _torch_provider(models)
+
+
+def _torch_provider(models: Mapping[str, Path]) -> Finding:
+    """PyTorch runs checkpoints, so it is tried on one of the models exported from them."""
+    from rtrecon.depth.manifest import Manifest
+    from rtrecon.depth.model import load_depth_model
+
+    subject = "provider torch"
+    try:
+        import torch
+        import transformers
+    except ImportError as error:
+        return Finding("absent", subject, str(error), "pip install 'rtrecon[export]'")
+    except OSError as error:
+        return Finding("broken", subject, str(error), "pip install --force-reinstall torch==2.13.0")
+    device = "CUDA" if torch.cuda.is_available() else "the CPU"
+    detail = f"torch {torch.__version__} on {device}, transformers {transformers.__version__}"
+    problem = "none is there to try it with: rtrecon models export ID --out DIR"
+    for folder in models.values():
+        try:
+            if not Manifest.load(folder).origin:
+                continue
+            model = load_depth_model(folder, provider="torch")
+            duration_ms = model.warmup()
+        except RtreconError as error:
+            problem = str(error)
+        else:
+            return Finding("ok", subject, f"{detail}; {model.name} in {duration_ms:.1f} ms a face")
+    return Finding("absent", subject, f"{detail}; it runs exported models, and {problem}")
 
 
 def _models() -> Iterator[Finding]:

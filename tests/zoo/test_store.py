@@ -108,3 +108,11 @@ def test_damaged_manifest_is_listed(user_folder, capsys) -> None:
 )
 def test_mistakes_end_with_code_2(arguments, user_folder) -> None:
     assert main(["models", *arguments]) == 2
+
+
+def test_doctor_tries_torch_on_an_exported_model(installed) -> None:
+    from rtrecon.doctor import findings
+
+    torch = next(finding for finding in findings() if finding.subject == "provider torch")
+    assert torch.state == "ok"
+    assert installed.name in torch.detail
