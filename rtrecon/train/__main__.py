@@ -1,4 +1,4 @@
-"""``python -m rtrecon.train generate|sheet|fit|export|latency``: from heads to a model."""
+"""``python -m rtrecon.train generate|sheet|fit|export|latency|bias``: from heads to a model."""
 
 from __future__ import annotations
 
@@ -74,12 +74,25 @@ class LatencyConfig:
     """Rounds over all networks."""
 
 
+@dataclass(kw_only=True)
+class BiasConfig:
+    """Score a model on the same heads in other skins and ages; prints a table."""
+
+    face_model: Path
+    """ICT-FaceKit checkout, or its compact .npz."""
+    model: str = "face-dpt"
+    """Model to score: its name or its folder."""
+    heads: int = 150
+    """Heads, none of which is trained on."""
+
+
 def _run(
     config: Annotated[GenerateConfig, tyro.conf.subcommand("generate")]
     | Annotated[SheetConfig, tyro.conf.subcommand("sheet")]
     | Annotated[FitConfig, tyro.conf.subcommand("fit")]
     | Annotated[ExportConfig, tyro.conf.subcommand("export")]
-    | Annotated[LatencyConfig, tyro.conf.subcommand("latency")],
+    | Annotated[LatencyConfig, tyro.conf.subcommand("latency")]
+    | Annotated[BiasConfig, tyro.conf.subcommand("bias")],
 ) -> None:
     if isinstance(config, GenerateConfig):
         from rtrecon.train.dataset import generate_dataset
@@ -105,6 +118,10 @@ def _run(
         export_face_dpt(
             config.weights, config.out, config.data, size_px=config.size, int8=config.int8
         )
+    elif isinstance(config, BiasConfig):
+        from rtrecon.train.bias import bias_table, measure_bias
+
+        print(bias_table(measure_bias(config.model, config.face_model, config.heads)))  # noqa: T201
     else:
         from rtrecon.train.latency import format_table, measure_sizes
 

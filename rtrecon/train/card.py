@@ -55,7 +55,7 @@ Identities that were never trained on; median offset of each face removed; "plan
 ## Limits
 
 - Synthetic figures are no promise for photographs: skin, hair and light are simpler than life.
-- Accuracy by skin tone and age is not measured here: the samples do not carry them.
+- Accuracy by skin tone and age: `python -m rtrecon.train bias`; figures in docs/accuracy.md.
 - Relief has no scale; metres come from the distance between the eyes or a calibration.
 - Not for identification, medical measurement or any decision about a person.
 """

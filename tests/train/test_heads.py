@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ pytest.importorskip("moderngl")
 from rtrecon.errors import RtreconError
 from rtrecon.train.face_model import ARKIT_NAMES, FaceModel
 from rtrecon.train.heads.accessories import _spanned
+from rtrecon.train.heads.look import skin_of_tone
 from rtrecon.train.heads.pose import rotation
 from rtrecon.train.heads.sample import HeadGenerator
 from rtrecon.train.heads.sheet import contact_sheet, relief_normals
@@ -42,6 +45,22 @@ def test_variants_share_geometry_only(generator):
     first, second = generator(5)
     np.testing.assert_array_equal(first.relief, second.relief)
     assert np.abs(first.image.astype(int) - second.image).mean() > 5
+
+
+def test_a_change_of_look_changes_the_skin_alone(generator):
+    pale, dark = generator.changed(
+        5, [lambda look, tone=tone: replace(look, skin=skin_of_tone(tone)) for tone in (0.0, 8.0)]
+    )
+    np.testing.assert_array_equal(pale.relief, dark.relief)
+    skin = pale.face_mask > 0
+    difference = pale.image.astype(int) - dark.image
+    assert np.abs(difference[skin]).mean() > 20
+    behind = cv2.erode(255 - pale.mask, np.ones((9, 9), np.uint8)) > 0
+    assert behind.any()
+    # The camera exposes for the face, so what is behind it becomes brighter, but stays itself.
+    there = (pale.image[behind].ravel() < 250) & (dark.image[behind].ravel() < 250)
+    pair = [image[behind].ravel()[there].astype(float) for image in (pale.image, dark.image)]
+    assert np.corrcoef(*pair)[0, 1] > 0.95
 
 
 def test_shapes_and_ranges(samples):

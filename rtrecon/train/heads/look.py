@@ -8,7 +8,7 @@ import numpy as np
 
 from rtrecon.types import Float32Array
 
-__all__ = ["Look", "sample_look"]
+__all__ = ["Look", "sample_look", "skin_of_tone"]
 
 # Plausible diffuse reflectance of facial skin, linear RGB, from pale to dark: chosen by eye, not
 # measured (melanin lowers blue first, blood lowers green).
@@ -85,11 +85,17 @@ def _fabric(rng: np.random.Generator) -> tuple[Float32Array, Float32Array, int]:
     return a, b, int(rng.integers(0, 6))
 
 
+def skin_of_tone(tone: float) -> Float32Array:
+    """Linear RGB (3,) of ``tone``, 0 palest to 8 darkest."""
+    low = min(int(tone), len(_SKIN_TONES) - 2)
+    skin = _SKIN_TONES[low] + (tone - low) * (_SKIN_TONES[low + 1] - _SKIN_TONES[low])
+    return np.asarray(skin, dtype=np.float32)
+
+
 def sample_look(rng: np.random.Generator, beard_length_cm: float) -> Look:
     """Random colours; a beard with volume is always coloured as one."""
     tone = rng.uniform(0, len(_SKIN_TONES) - 1)
-    low = int(tone)
-    skin = _SKIN_TONES[low] + (tone - low) * (_SKIN_TONES[low + 1] - _SKIN_TONES[low])
+    skin = skin_of_tone(tone)
     blood = rng.normal(0, 1.0) * np.array([0.03, -0.07, -0.07])
     yellow = rng.normal(0, 0.06) * np.array([0.0, 0.4, -1.0])
     skin = np.clip(skin * rng.uniform(0.85, 1.12) * (1 + blood + yellow), 0.01, 0.85)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -107,6 +107,25 @@ class HeadGenerator:
         """All variants of the head of ``seed``."""
         rng = np.random.default_rng([20261123, seed])
         scene = self._scene(rng)
+        shoot = self._shooting(scene)
+        return [shoot(rng, sample_look(rng, scene.beard_cm)) for _ in range(self._variants)]
+
+    def changed(self, seed: int, changes: Sequence[Callable[[Look], Look]]) -> list[Sample]:
+        """The head of ``seed`` once for each of ``changes`` to its look, all else the same.
+
+        Light, background and sensor noise are the same in all of them, and the exposure follows
+        the face as a camera's does: a difference in what a model says comes from the change.
+        """
+        scene = self._scene(np.random.default_rng([20261123, seed]))
+        shoot = self._shooting(scene)
+        samples = []
+        for change in changes:
+            rng = np.random.default_rng([20261124, seed])
+            samples.append(shoot(rng, change(sample_look(rng, scene.beard_cm))))
+        return samples
+
+    def _shooting(self, scene: _Scene) -> Callable[[np.random.Generator, Look], Sample]:
+        """A function that takes one picture of ``scene``; what they share is made once."""
         relief, mask, face_mask = self._targets(scene)
         z_ref = float(scene.five_camera[:, 2].mean())
         focal = 0.5 * (scene.camera.fx + scene.camera.fy)
@@ -120,26 +139,23 @@ class HeadGenerator:
         R_crop_camera = np.eye(3)
         R_crop_camera[:2, :2] = scene.crop.M_crop_picture[:, :2] / scale
         shader = Shader(self._noise, scene.buffer, self._render_px / W_m)
-        samples = []
-        for _ in range(self._variants):
-            look = sample_look(rng, scene.beard_cm)
-            image = self._picture(rng, scene, shader, look, face_mask)
-            samples.append(
-                Sample(
-                    image,
-                    relief,
-                    mask,
-                    face_mask,
-                    marks_px,
-                    (scene.five_camera @ R_crop_camera.T).astype(np.float32),
-                    scene.expression,
-                    (R_crop_camera @ scene.R_camera_face).astype(np.float32),
-                    (focal * scale, focal * scale, float(center[0]), float(center[1])),
-                    z_ref,
-                    W_m,
-                )
+
+        def shoot(rng: np.random.Generator, look: Look) -> Sample:
+            return Sample(
+                self._picture(rng, scene, shader, look, face_mask),
+                relief,
+                mask,
+                face_mask,
+                marks_px,
+                (scene.five_camera @ R_crop_camera.T).astype(np.float32),
+                scene.expression,
+                (R_crop_camera @ scene.R_camera_face).astype(np.float32),
+                (focal * scale, focal * scale, float(center[0]), float(center[1])),
+                z_ref,
+                W_m,
             )
-        return samples
+
+        return shoot
 
     def _scene(
         self,
