@@ -23,6 +23,7 @@ class Command(NamedTuple):
     config: str
     function: str
     summary: str
+    lists: bool = False  # lists are given as --faces 1 2 4, else by repeating the option
 
 
 COMMANDS = {
@@ -40,6 +41,12 @@ COMMANDS = {
         "rtrecon.evaluate.config:EvalConfig",
         "rtrecon.evaluate.run:run_eval",
         "score models against measured depth",
+    ),
+    "bench": Command(
+        "rtrecon.bench.config:BenchConfig",
+        "rtrecon.bench.commands:run_bench",
+        "measure what runs at which rate here, and where the time goes",
+        lists=True,
     ),
     "models": Command(
         "rtrecon.zoo.config:ModelsConfig",
@@ -77,11 +84,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         _set_up_logging(quiet="--quiet" in arguments, debug=debug)
         import tyro
 
+        markers = () if command.lists else (tyro.conf.UseAppendAction,)
         config = tyro.cli(
             _load(command.config),
             prog=f"rtrecon {name}",
             args=arguments[1:],
-            config=(tyro.conf.FlagCreatePairsOff, tyro.conf.UseAppendAction),
+            config=(tyro.conf.FlagCreatePairsOff, *markers),
         )
         return int(_load(command.function)(config))
     except RtreconError as error:

@@ -1,0 +1,65 @@
+"""How results are drawn while they are measured: in the window, or off screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+from rtrecon.errors import UserError
+from rtrecon.pipeline import LiveResult
+from rtrecon.views.display import has_display
+
+__all__ = ["Drawer", "open_drawer", "view_to_use"]
+
+_OFFSCREEN_PX = (640, 480)
+
+View = Literal["offscreen", "window"]
+
+
+class Drawer:
+    """Draws one result a call; ``close`` ends it."""
+
+    def __init__(
+        self, view: View, draw: Callable[[LiveResult], None], close: Callable[[], None]
+    ) -> None:
+        self.view, self.draw, self.close = view, draw, close
+
+
+def view_to_use(asked: Literal["none", "offscreen", "window"]) -> View:
+    """The view that was asked for, else the window where there is a display."""
+    if asked != "none":
+        return asked
+    return "window" if has_display()[0] else "offscreen"
+
+
+def open_drawer(view: View) -> Drawer:
+    """Open a view.
+
+    Raises:
+        UserError: there is no display for a window.
+        RtreconError: the window cannot be opened.
+    """
+    if view == "offscreen":
+        return Drawer(view, _draw_offscreen, lambda: None)
+    displayed, reason = has_display()
+    if not displayed:
+        raise UserError(f"no window can be opened: {reason}; take --view offscreen")
+    from rtrecon.views.state import Figures, ViewFrame
+    from rtrecon.views.window import FaceWindow
+
+    window = FaceWindow()
+
+    def draw(result: LiveResult) -> None:
+        figures = Figures(0.0, result.latency_ms, 0, "bench", "", "running", result.frame.index)
+        frame = result.frame
+        window.update(ViewFrame(frame.image, result.faces, frame.t_capture_ns, figures))
+        window.tick()
+
+    return Drawer(view, draw, window.close)
+
+
+def _draw_offscreen(result: LiveResult) -> None:
+    from rtrecon.views.offscreen import render_points
+
+    for face in result.faces:
+        render_points(face.points_camera, face.colors, face.normals, _OFFSCREEN_PX)

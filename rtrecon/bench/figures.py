@@ -1,0 +1,160 @@
+"""From the samples of rounds to the figures of a row, and which rows they tell apart."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    "NOISY_SPREAD",
+    "closed_loop_figures",
+    "distribution",
+    "first_fps",
+    "open_loop_figures",
+    "overlap",
+    "peak_fps",
+    "stage_figures",
+    "undecided",
+]
+
+NOISY_SPREAD = 0.15
+"""Spread of the rounds' medians, as a share of the median, from which a row counts as noisy."""
+
+_PEAK_FRAMES = 30
+
+Figures = dict[str, Any]
+
+
+def distribution(rounds_ms: Sequence[Sequence[float]]) -> Figures | None:
+    """Median, p95 and p99 of all samples (milliseconds), and how far the rounds differ.
+
+    ``spread_ms`` is the range of the rounds' medians; ``round_medians_ms`` has one a round.
+    None without samples.
+    """
+    filled = [samples for samples in rounds_ms if len(samples)]
+    if not filled:
+        return None
+    pooled = np.concatenate([np.asarray(samples, dtype=np.float64) for samples in filled])
+    median, p95, p99 = np.percentile(pooled, (50, 95, 99))
+    medians = [float(np.median(samples)) for samples in filled]
+    return {
+        "min_ms": _ms(pooled.min()),
+        "median_ms": _ms(median),
+        "p95_ms": _ms(p95),
+        "p99_ms": _ms(p99),
+        "max_ms": _ms(pooled.max()),
+        "mean_ms": _ms(pooled.mean()),
+        "spread_ms": _ms(max(medians) - min(medians)),
+        "round_medians_ms": [_ms(m) for m in medians],
+        "samples": len(pooled),
+    }
+
+
+def peak_fps(done_s: Sequence[float], frames: int = _PEAK_FRAMES) -> float | None:
+    """The highest rate over ``frames`` frames in a row (all, if there are fewer).
+
+    ``done_s`` are the times at which frames were done. None for fewer than two.
+    """
+    done = np.asarray(done_s, dtype=np.float64)
+    gaps = min(frames, len(done)) - 1
+    if gaps < 1:
+        return None
+    spans = done[gaps:] - done[:-gaps]
+    least = float(spans.min())
+    return round(gaps / least, 2) if least > 0 else None
+
+
+def open_loop_figures(rounds: Sequence[Mapping[str, Any]]) -> Figures | None:
+    """Figures of the rounds of `measure_open_loop`; None without rounds."""
+    if not rounds:
+        return None
+    frames = [len(r["frame_ms"]) for r in rounds]
+    rates = [n / r["wall_s"] for n, r in zip(frames, rounds, strict=True)]
+    peaks = [peak for r in rounds if (peak := peak_fps(r["done_s"])) is not None]
+    return {
+        "fps": round(statistics.median(rates), 2),
+        "round_fps": [round(rate, 2) for rate in rates],
+        "peak_fps": max(peaks, default=None),
+        "frame": distribution([r["frame_ms"] for r in rounds]),
+        "capture": distribution([r["capture_ms"] for r in rounds]),
+        "stages": _stages(rounds, sum(frames)),
+        "cpu_s_per_frame": round(sum(r["cpu_s"] for r in rounds) / sum(frames), 6),
+        "faces_per_frame": round(
+            sum(r["faces"] * n for n, r in zip(frames, rounds, strict=True)) / sum(frames), 3
+        ),
+        "frames": sum(frames),
+        "frame_samples_ms": [ms for r in rounds for ms in r["frame_ms"]],
+    }
+
+
+def closed_loop_figures(rounds: Sequence[Mapping[str, Any]], rate_hz: float) -> Figures | None:
+    """Figures of the rounds of `measure_closed_loop`; None without rounds."""
+    if not rounds:
+        return None
+    captured, processed = (sum(r[name] for r in rounds) for name in ("captured", "processed"))
+    dropped = sum(r["dropped"] for r in rounds)
+    drawn = [r["drawn_ms"] for r in rounds if "drawn_ms" in r]
+    return {
+        "rate_hz": rate_hz,
+        "latency": distribution([r["latency_ms"] for r in rounds]),
+        "stages": _stages(rounds, processed),
+        "fps": round(processed / sum(r["wall_s"] for r in rounds), 2),
+        "frames_captured": captured,
+        "frames_dropped": dropped,
+        "dropped_share": round(dropped / captured, 4) if captured else None,
+        "cpu_s_per_frame": round(sum(r["cpu_s"] for r in rounds) / processed, 6)
+        if processed
+        else None,
+        "view": distribution([r["view_ms"] for r in rounds if "view_ms" in r]),
+        "grab_to_drawn": distribution(drawn),
+        # Neither Open3D nor the system says when a picture is on the screen.
+        "grab_to_photon_ms": None,
+        "latency_samples_ms": [ms for r in rounds for ms in r["latency_ms"]],
+    }
+
+
+def stage_figures(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Figures | None]:
+    """Figures of the rounds of `StageBench`, by stage."""
+    names = rounds[0]["stage_ms"] if rounds else {}
+    return {name: distribution([r["stage_ms"][name] for r in rounds]) for name in names}
+
+
+def overlap(one: Figures, other: Figures) -> bool:
+    """Whether the ranges of two distributions' round medians meet: no difference is shown."""
+    a, b = one["round_medians_ms"], other["round_medians_ms"]
+    return bool(min(a) <= max(b) and min(b) <= max(a))
+
+
+def undecided(frames: Mapping[str, Figures]) -> list[tuple[str, str]]:
+    """Pairs of rows, by name, whose difference is within the spread of their rounds."""
+    return [
+        (one, other)
+        for one, other in itertools.combinations(frames, 2)
+        if overlap(frames[one], frames[other])
+    ]
+
+
+def first_fps(row: Mapping[str, Any]) -> float | None:
+    """The sustained rate of a row, None if it has none."""
+    opened = row.get("open")
+    return None if opened is None else float(opened["fps"])
+
+
+def _stages(rounds: Sequence[Mapping[str, Any]], frames: int) -> dict[str, Figures]:
+    """As `distribution`, with ``mean_per_frame_ms``: a stage may not run in every frame."""
+    stages: dict[str, Figures] = {}
+    for name in rounds[0]["stage_ms"]:
+        figures = distribution([r["stage_ms"][name] for r in rounds])
+        if figures is not None:
+            total_ms = sum(sum(r["stage_ms"][name]) for r in rounds)
+            figures["mean_per_frame_ms"] = _ms(total_ms / max(frames, 1))
+            stages[name] = figures
+    return stages
+
+
+def _ms(value: float) -> float:
+    return round(float(value), 4)

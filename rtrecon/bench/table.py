@@ -1,0 +1,146 @@
+"""The rows as a table: alive on a terminal while it runs, plain lines elsewhere, final at the end.
+
+The living table is redrawn in place with three ANSI sequences, which needs no library.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import IO, Any
+
+from rtrecon.bench.rows import Row
+
+__all__ = ["LiveTable", "final_table"]
+
+_UP, _ERASE_BELOW = "\x1b[{}F", "\x1b[J"
+_COLUMNS = (
+    "fps", "peak", "frame ms", "p95", "p99", "±", "paced ms", "p95", "p99", "drop %",
+    "first s", "CPU ms", "RSS MB", "GPU MB",
+)  # fmt: skip
+
+
+class LiveTable:
+    """Shows the rows on ``stream`` whenever `show` is called, with as little as it takes.
+
+    Args:
+        rows: to show; they change meanwhile.
+        rate_hz: camera rate.
+        quiet: show nothing.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[Row],
+        rate_hz: float,
+        *,
+        quiet: bool = False,
+        stream: IO[str] | None = None,
+    ) -> None:
+        self._rows, self._rate_hz, self._quiet = rows, rate_hz, quiet
+        self._stream = sys.stderr if stream is None else stream
+        self._on_terminal = self._stream.isatty()
+        self._lines = 0
+        self._said: dict[str, str] = {}
+
+    def show(self) -> None:
+        """Draw the table anew, or say which rows have changed."""
+        if self._quiet:
+            return
+        if not self._on_terminal:
+            for row in self._rows:
+                if self._said.get(row.label) != row.state:
+                    self._said[row.label] = row.state
+                    if row.state != "waiting":
+                        self._stream.write(f"{row.label}: {row.state}{_brief(row)}\n")
+            self._stream.flush()
+            return
+        self.clear()
+        size = shutil.get_terminal_size()
+        figures = [row.figures(self._rate_hz) for row in self._rows]
+        states = [row.state for row in self._rows]
+        lines = _lines(figures, states)[: size.lines - 2]
+        self._stream.write("".join(line[: size.columns - 1] + "\n" for line in lines))
+        self._stream.flush()
+        self._lines = len(lines)
+
+    def clear(self) -> None:
+        """Take the table off the terminal, before something else is written there."""
+        if self._lines:
+            self._stream.write(_UP.format(self._lines) + _ERASE_BELOW)
+            self._lines = 0
+
+
+def final_table(report: dict[str, Any]) -> str:
+    """The rows of a report for people, fastest as they were asked for."""
+    return "\n".join(_lines(report["rows"], None))
+
+
+def _lines(rows: Sequence[dict[str, Any]], states: Sequence[str] | None) -> list[str]:
+    alone = any("stages_alone" in row for row in rows)
+    header = [
+        "",
+        *(("stage", "min ms", "median ms", "p95 ms", "±", "calls") if alone else _COLUMNS),
+    ]
+    table = [[*header, ""] if states else header]
+    failures = []
+    for k, row in enumerate(rows):
+        if row["error"]:
+            failures.append(f"{row['label']}: {row['error']}")
+        for cells in _stage_cells(row) if alone else [_cells(row)]:
+            state = [states[k]] if states else []
+            table.append([row["label"], *cells, *state])
+    widths = [max(len(line[k]) for line in table) for k in range(len(table[0]))]
+    left = {0, len(table[0]) - 1} if states else {0}
+    lines = [
+        "  ".join(
+            cell.ljust(width) if k in left else cell.rjust(width)
+            for k, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in table
+    ]
+    return lines + [f"failed: {failure}" for failure in failures]
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    opened, closed = row.get("open") or {}, row.get("closed") or {}
+    frame, latency = opened.get("frame") or {}, closed.get("latency") or {}
+    share, cpu_s = closed.get("dropped_share"), opened.get("cpu_s_per_frame")
+    return [
+        _number(opened.get("fps"), 1),
+        _number(opened.get("peak_fps"), 1),
+        *(_number(frame.get(name), 2) for name in ("median_ms", "p95_ms", "p99_ms", "spread_ms")),
+        *(_number(latency.get(name), 2) for name in ("median_ms", "p95_ms", "p99_ms")),
+        _number(None if share is None else 100 * share, 1),
+        _number(row["first_frame_s"], 2),
+        _number(None if cpu_s is None else 1000 * cpu_s, 1),
+        _number(row["peak_rss_mb"], 0),
+        _number(row["gpu_memory_mb"], 0),
+    ]
+
+
+def _stage_cells(row: dict[str, Any]) -> list[list[str]]:
+    lines = []
+    for stage, figures in (row.get("stages_alone") or {}).items():
+        name = f"{stage} ({row['view']})" if stage == "view" else stage
+        if figures is None:
+            lines.append([name, *["-"] * 5])
+            continue
+        spots = ("min_ms", "median_ms", "p95_ms", "spread_ms")
+        lines.append([name, *(_number(figures[s], 3) for s in spots), str(figures["samples"])])
+    return lines or [["-"] * 6]
+
+
+def _brief(row: Row) -> str:
+    if row.error is not None:
+        return f": {row.error}"
+    last = row.rounds[-1] if row.rounds else None
+    if last is None or "open" not in last or not row.state.endswith("done"):
+        return ""
+    opened = last["open"]
+    return f", {len(opened['frame_ms']) / opened['wall_s']:.1f} fps"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
