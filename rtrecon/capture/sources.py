@@ -226,9 +226,10 @@ class FileSource(_CaptureSource):
 
     def __init__(self, path: Path, *, loop: bool = False, name: str | None = None) -> None:
         self._path, self._loop = path, loop
-        self._read_any = False
+        self._grabbed = 0
         super().__init__(name or str(path))
         count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
+        self._stated_count, self._said_incomplete = count, False
         self.frame_count = count if count > 0 and not loop else None
 
     def _make_capture(self) -> Any:
@@ -246,19 +247,43 @@ class FileSource(_CaptureSource):
         return capture
 
     def grab(self) -> bool:
-        """Take the next picture; False when there are no more."""
+        """Take the next picture; False when there are no more.
+
+        Raises:
+            SourceLostError: not even one can be read.
+        """
         if super().grab():
-            self._read_any = True
+            self._grabbed += 1
             return True
-        if not (self._loop and self._read_any):
+        if self._capture is None:
             return False
-        self._read_any = False
+        if not self._grabbed:
+            raise SourceLostError(
+                f"{self.name}: not one picture of it can be read: the file is damaged"
+            )
+        self._say_if_incomplete()
+        if not self._loop:
+            return False
+        self._grabbed = 0
         with self._busy:
             if self._capture is None:
                 return False
             self._capture.release()
             self._capture = self._make_capture()
         return self.grab()
+
+    def _say_if_incomplete(self) -> None:
+        # Containers count a picture or two more than decoders give.
+        count, grabbed = self._stated_count, self._grabbed
+        if grabbed < count - max(2, count // 50) and not self._said_incomplete:
+            self._said_incomplete = True
+            logger.warning(
+                "%s ends after %d of the %d pictures that it should have: it is incomplete or "
+                "damaged",
+                self.name,
+                grabbed,
+                count,
+            )
 
 
 class StreamSource(_CaptureSource):

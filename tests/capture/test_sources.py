@@ -10,7 +10,8 @@ import pytest
 
 from rtrecon.capture import open_source
 from rtrecon.capture.pixels import to_bgr
-from rtrecon.errors import SourceError
+from rtrecon.capture.sources import DEMO_CLIP
+from rtrecon.errors import SourceError, SourceLostError
 
 
 def write_video(path: Path, count: int, size: tuple[int, int] = (64, 48)) -> None:
@@ -78,7 +79,9 @@ def test_loop_begins_again(tmp_path: Path) -> None:
     assert levels == [0, 1, 2, 0, 1, 2, 0]
 
 
-def test_a_truncated_video_gives_what_is_whole(tmp_path: Path) -> None:
+def test_a_truncated_video_gives_what_is_whole_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     writer = cv2.VideoWriter(str(tmp_path / "a.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48))
     rng = np.random.default_rng(0)
     for _ in range(40):
@@ -88,7 +91,24 @@ def test_a_truncated_video_gives_what_is_whole(tmp_path: Path) -> None:
     (tmp_path / "cut.avi").write_bytes(data[: len(data) * 6 // 10])
     with open_source(tmp_path / "cut.avi") as source:
         count = sum(1 for _ in source)
-    assert 2 <= count < 40
+    assert 2 <= count < 36
+    assert f"ends after {count} of the 40 pictures" in caplog.text
+    with open_source(tmp_path / "a.avi") as source:
+        caplog.clear()
+        assert sum(1 for _ in source) == 40
+    assert "ends after" not in caplog.text
+
+
+def test_a_video_without_a_whole_picture_is_an_error(tmp_path: Path) -> None:
+    data = bytearray(DEMO_CLIP.read_bytes())
+    start = data.find(b"mdat") + 4
+    data[start:] = bytes(len(data) - start)
+    (tmp_path / "zeros.mp4").write_bytes(data)
+    with (
+        open_source(tmp_path / "zeros.mp4") as source,
+        pytest.raises(SourceLostError, match="not one picture"),
+    ):
+        source.read()
 
 
 def test_a_folder_is_read_in_natural_order(
