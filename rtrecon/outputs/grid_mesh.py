@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import cv2
@@ -12,7 +13,14 @@ from rtrecon.geometry.surface import grid_triangles
 from rtrecon.outputs.surface_mesh import Int32Array, SurfaceMesh, Uint8Array, vertex_normals
 from rtrecon.types import Float32Array, Float64Array
 
-__all__ = ["GridLike", "clean_grid_mesh", "close_holes", "piece_labels", "trim_border"]
+__all__ = [
+    "GridLike",
+    "calm_border",
+    "clean_grid_mesh",
+    "close_holes",
+    "piece_labels",
+    "trim_border",
+]
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -26,6 +34,7 @@ that steep, and a file is looked at from there too."""
 
 _TRIM_SHARE = 0.015  # radius of what is too thin to keep, as a share of the grid's side
 _FILL_STEPS = 200
+_BORDER_STEPS = 16
 
 
 class GridLike(Protocol):
@@ -83,7 +92,35 @@ def clean_grid_mesh(
         np.clip(uv, 0.0, 1.0).astype(np.float32),
         colors if texture is None else texture,
     )
-    return mesh.select(_largest_piece(triangles, len(flat)))
+    piece = mesh.select(_largest_piece(triangles, len(flat)))
+    return replace(piece, vertices=calm_border(piece.vertices, piece.triangles)).with_normals()
+
+
+def calm_border(
+    points: Float32Array, triangles: Int32Array, steps: int = _BORDER_STEPS
+) -> Float32Array:
+    """``points`` (n, 3) camera frame with the depth of the surface's border smoothed along it.
+
+    Where the side of a head is cut off, one row of pixels reaches further round it than the
+    next, by millimetres: a comb, seen from the side. Points move along their rays, so that
+    they stay where they were seen.
+    """
+    edges = triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).astype(np.int64)
+    n = len(points)
+    code = edges[:, 0] * n + edges[:, 1]
+    border = edges[~np.isin(code, edges[:, 1] * n + edges[:, 0])]
+    if len(border) == 0:
+        return points
+    one, other = np.concatenate([border, border[:, ::-1]]).T
+    count = np.bincount(one, minlength=n)
+    on = count > 0
+    z = points[:, 2].astype(np.float64)
+    for _ in range(steps):
+        around = np.bincount(one, weights=z[other], minlength=n)
+        z[on] = 0.5 * z[on] + 0.5 * around[on] / count[on]
+    calm = points.copy()
+    calm[on] *= (z[on] / points[on, 2])[:, None].astype(np.float32)
+    return calm
 
 
 def trim_border(valid: BoolArray) -> BoolArray:

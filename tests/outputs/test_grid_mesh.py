@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from rtrecon.outputs.grid_mesh import (
+    calm_border,
     clean_grid_mesh,
     close_holes,
     piece_labels,
@@ -81,3 +82,21 @@ def test_uv_are_pixel_centres() -> None:
     assert mesh.texture is not None
     column, row = (mesh.uv * 96 - 0.5).round().astype(int).T
     np.testing.assert_array_equal(mesh.texture[row, column], mesh.colors)
+
+
+def test_comb_on_the_border_is_calmed_along_the_rays() -> None:
+    rows, columns = np.mgrid[0:30, 0:12].astype(np.float32)
+    z = np.full((30, 12), 0.5, dtype=np.float32)
+    z[::2, -1] += 0.02  # every other row reaches 20 mm further round the side
+    points = np.stack([columns * 1e-3 * z, rows * 1e-3 * z, z], axis=-1).reshape(-1, 3)
+    a = (np.arange(29)[:, None] * 12 + np.arange(11)).ravel()
+    triangles = np.concatenate(
+        [np.stack([a, a + 12, a + 1], 1), np.stack([a + 1, a + 12, a + 13], 1)]
+    ).astype(np.int32)
+    calm = calm_border(points, triangles)
+    side = calm[:, 2].reshape(30, 12)[3:-3, -1]
+    assert np.ptp(side) < 0.002
+    assert abs(float(side.mean()) - 0.51) < 0.002
+    np.testing.assert_allclose(calm[:, :2] / calm[:, 2:], points[:, :2] / points[:, 2:], rtol=1e-5)
+    inner = np.s_[1:-1, 1:-1]
+    np.testing.assert_array_equal(calm.reshape(30, 12, 3)[inner], points.reshape(30, 12, 3)[inner])
