@@ -13,7 +13,6 @@ __all__ = [
     "NOISY_SPREAD",
     "closed_loop_figures",
     "distribution",
-    "first_fps",
     "open_loop_figures",
     "overlap",
     "peak_fps",
@@ -32,8 +31,8 @@ Figures = dict[str, Any]
 def distribution(rounds_ms: Sequence[Sequence[float]]) -> Figures | None:
     """Median, p95 and p99 of all samples (milliseconds), and how far the rounds differ.
 
-    ``spread_ms`` is the range of the rounds' medians; ``round_medians_ms`` has one a round.
-    None without samples.
+    ``spread_ms`` is the range of the rounds' medians, None of a single round;
+    ``round_medians_ms`` has one a round. None without samples.
     """
     filled = [samples for samples in rounds_ms if len(samples)]
     if not filled:
@@ -48,7 +47,7 @@ def distribution(rounds_ms: Sequence[Sequence[float]]) -> Figures | None:
         "p99_ms": _ms(p99),
         "max_ms": _ms(pooled.max()),
         "mean_ms": _ms(pooled.mean()),
-        "spread_ms": _ms(max(medians) - min(medians)),
+        "spread_ms": _ms(max(medians) - min(medians)) if len(medians) > 1 else None,
         "round_medians_ms": [_ms(m) for m in medians],
         "samples": len(pooled),
     }
@@ -136,12 +135,6 @@ def undecided(frames: Mapping[str, Figures]) -> list[tuple[str, str]]:
         for one, other in itertools.combinations(frames, 2)
         if overlap(frames[one], frames[other])
     ]
-
-
-def first_fps(row: Mapping[str, Any]) -> float | None:
-    """The sustained rate of a row, None if it has none."""
-    opened = row.get("open")
-    return None if opened is None else float(opened["fps"])
 
 
 def _stages(rounds: Sequence[Mapping[str, Any]], frames: int) -> dict[str, Figures]:

@@ -144,7 +144,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
     for row in rows:
         name = f"<td>{escape(row['label'])}</td>"
         if row["error"] and not row.get("open"):
-            failed = f'<td class="failed" colspan="{len(_COLUMNS) + 1}"><span>{escape(row["error"])}</span></td>'
+            failed = _failed(row["error"], len(_COLUMNS) + 1)
             lines.append(f"<tr>{name}{failed}</tr>")
             continue
         used = row.get("used") or {}
@@ -160,12 +160,16 @@ def _stage_table(report: dict[str, Any]) -> str:
     for row in report["rows"]:
         name = f"<td>{escape(row['label'])}</td>"
         if row["error"]:
-            failed = f'<td class="failed" colspan="6"><span>{escape(row["error"])}</span></td>'
+            failed = _failed(row["error"], len(_STAGE_COLUMNS) + 1)
             lines.append(f"<tr>{name}{failed}</tr>")
         for stage, figures in (row.get("stages_alone") or {}).items():
             cells = "".join(f"<td>{_figure(figures, *c[1:])}</td>" for c in _STAGE_COLUMNS)
             lines.append(f"<tr>{name}<td>{escape(stage)}</td>{cells}</tr>")
     return f'<div class="scroll"><table>{"".join(lines)}</table></div>'
+
+
+def _failed(error: str, columns: int) -> str:
+    return f'<td class="failed" colspan="{columns}"><span>{escape(error)}</span></td>'
 
 
 def _figure(figures: Any, path: Sequence[str], digits: int, factor: float) -> str:

@@ -147,7 +147,7 @@ def _warnings(
         what = f", {stage}" if stage else ""
         known = {r["label"]: f for r in rows if (f := main_figure(r, stage)) is not None}
         for label, figures in known.items():
-            if figures["spread_ms"] > NOISY_SPREAD * figures["median_ms"]:
+            if (figures["spread_ms"] or 0.0) > NOISY_SPREAD * figures["median_ms"]:
                 warnings.append(
                     f"{label}{what}: the rounds' medians range over {figures['spread_ms']:.2f} ms "
                     f"about {figures['median_ms']:.2f} ms: the machine was not quiet"

@@ -79,20 +79,17 @@ def final_table(report: dict[str, Any]) -> str:
 
 def _lines(rows: Sequence[dict[str, Any]], states: Sequence[str] | None) -> list[str]:
     alone = any("stages_alone" in row for row in rows)
-    header = [
-        "",
-        *(("stage", "min ms", "median ms", "p95 ms", "±", "calls") if alone else _COLUMNS),
-    ]
-    table = [[*header, ""] if states else header]
+    columns = ("stage", "min ms", "median ms", "p95 ms", "±", "calls") if alone else _COLUMNS
+    table = [["", *([""] if states else []), *columns]]
     failures = []
     for k, row in enumerate(rows):
         if row["error"]:
             failures.append(f"{row['label']}: {row['error']}")
         for cells in _stage_cells(row) if alone else [_cells(row)]:
             state = [states[k]] if states else []
-            table.append([row["label"], *cells, *state])
+            table.append([row["label"], *state, *cells])
     widths = [max(len(line[k]) for line in table) for k in range(len(table[0]))]
-    left = {0, len(table[0]) - 1} if states else {0}
+    left = {0, 1} if states or alone else {0}
     lines = [
         "  ".join(
             cell.ljust(width) if k in left else cell.rjust(width)

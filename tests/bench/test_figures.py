@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+
+from rtrecon.bench.figures import (
+    closed_loop_figures,
+    distribution,
+    open_loop_figures,
+    overlap,
+    peak_fps,
+    undecided,
+)
+from tests.bench.reports import one_round
+
+
+def test_a_distribution_pools_samples_and_keeps_the_rounds_apart() -> None:
+    figures = distribution([[1.0, 2.0, 3.0], [4.0, 5.0, 60.0]])
+    assert figures is not None
+    assert figures["median_ms"] == 3.5
+    assert figures["round_medians_ms"] == [2.0, 5.0]
+    assert figures["spread_ms"] == 3.0
+    assert (figures["min_ms"], figures["max_ms"], figures["samples"]) == (1.0, 60.0, 6)
+    assert figures["median_ms"] < figures["p95_ms"] < figures["p99_ms"] < 60.0
+
+
+def test_one_round_has_no_spread_and_no_samples_no_figures() -> None:
+    figures = distribution([[1.0, 2.0], []])
+    assert figures is not None
+    assert figures["spread_ms"] is None
+    assert distribution([[], []]) is None
+    assert distribution([]) is None
+
+
+def test_the_peak_is_the_best_run_of_frames() -> None:
+    slow = [0.1 * k for k in range(10)]
+    fast = [slow[-1] + 0.01 * (k + 1) for k in range(10)]
+    assert peak_fps(slow + fast, frames=5) == pytest.approx(100.0)
+    assert peak_fps(slow, frames=5) == pytest.approx(10.0)
+    assert peak_fps([0.0, 0.5]) == pytest.approx(2.0)
+    assert peak_fps([0.0]) is None
+
+
+def test_a_stage_that_seldom_runs_counts_little_a_frame() -> None:
+    figures = open_loop_figures([one_round(ms)["open"] for ms in (10.0, 12.0, 11.0)])
+    assert figures is not None
+    detect = figures["stages"]["detect"]
+    assert detect["samples"] == 3
+    assert detect["median_ms"] == 22.0
+    assert detect["mean_per_frame_ms"] == pytest.approx((20 + 24 + 22) / 120)
+    assert figures["fps"] == pytest.approx(1000 / 11, rel=0.01)
+    assert figures["cpu_s_per_frame"] == 0.02
+    assert figures["frames"] == len(figures["frame_samples_ms"]) == 120
+
+
+def test_drops_are_a_share_of_what_the_camera_gave() -> None:
+    figures = closed_loop_figures([one_round(10.0)["closed"]] * 2, 30.0)
+    assert figures is not None
+    assert (figures["frames_captured"], figures["frames_dropped"]) == (84, 4)
+    assert figures["dropped_share"] == pytest.approx(4 / 84, abs=1e-4)
+    assert figures["latency"]["median_ms"] == pytest.approx(11.0, abs=0.01)
+    assert figures["grab_to_photon_ms"] is None
+    assert figures["view"] is None
+
+
+def test_rows_whose_rounds_meet_are_not_told_apart() -> None:
+    a, b, c = (
+        distribution([[v] * 5 for v in medians])
+        for medians in ([10.0, 11.0, 12.0], [11.5, 13.0, 14.0], [20.0, 21.0, 22.0])
+    )
+    assert a is not None
+    assert b is not None
+    assert c is not None
+    assert overlap(a, b)
+    assert overlap(b, a)
+    assert not overlap(a, c)
+    assert undecided({"a": a, "b": b, "c": c}) == [("a", "b")]
