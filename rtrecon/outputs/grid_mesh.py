@@ -105,21 +105,23 @@ def calm_border(
     next, by millimetres: a comb, seen from the side. Points move along their rays, so that
     they stay where they were seen.
     """
-    edges = triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2).astype(np.int64)
     n = len(points)
-    code = edges[:, 0] * n + edges[:, 1]
-    border = edges[~np.isin(code, edges[:, 1] * n + edges[:, 0])]
-    if len(border) == 0:
-        return points
-    one, other = np.concatenate([border, border[:, ::-1]]).T
-    count = np.bincount(one, minlength=n)
-    on = count > 0
-    z = points[:, 2].astype(np.float64)
+    one, other = triangles.ravel(), np.roll(triangles, -1, axis=1).ravel()
+    edges = np.minimum(one, other).astype(np.int64) * n
+    edges += np.maximum(one, other)
+    edges.sort()
+    repeated = edges[1:] == edges[:-1]
+    # An edge of one triangle alone is on the border.
+    alone = ~(np.append(repeated, False) | np.insert(repeated, 0, False))
+    on, border = np.unique(np.stack(np.divmod(edges[alone], n)), return_inverse=True)
+    border = border.reshape(2, -1)
+    one, other = np.concatenate([border, border[::-1]], axis=1)  # each both ways
+    count = np.bincount(one)
+    z = points[on, 2].astype(np.float64)
     for _ in range(steps):
-        around = np.bincount(one, weights=z[other], minlength=n)
-        z[on] = 0.5 * z[on] + 0.5 * around[on] / count[on]
+        z = 0.5 * z + 0.5 * np.bincount(one, weights=z[other]) / count
     calm = points.copy()
-    calm[on] *= (z[on] / points[on, 2])[:, None].astype(np.float32)
+    calm[on] *= (z / points[on, 2])[:, None].astype(np.float32)
     return calm
 
 
