@@ -1,10 +1,10 @@
-"""``python -m rtrecon.train generate|sheet|fit|export|latency|bias``: from heads to a model."""
+"""``python -m rtrecon.train COMMAND``: from synthetic heads to a model and its figures."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +12,7 @@ import tyro
 
 from rtrecon.errors import RtreconError
 from rtrecon.train.loop import FitConfig, fit
+from rtrecon.train.network import SIZES
 
 
 @dataclass(kw_only=True)
@@ -75,6 +76,24 @@ class LatencyConfig:
 
 
 @dataclass(kw_only=True)
+class SearchConfig:
+    """Train networks of several sizes alike, score and time them; prints a table."""
+
+    data: list[Path]
+    """Folders made by `generate`."""
+    out: Path
+    """A folder for each training goes in here; what is there is resumed."""
+    networks: list[str] = field(default_factory=lambda: list(SIZES))
+    """Names that `latency` prints."""
+    steps: int = 500
+    """Optimiser steps of each."""
+    size: int | None = None
+    """Input size of all; default: each its own."""
+    threads: int | None = None
+    """CPU threads; default: all cores."""
+
+
+@dataclass(kw_only=True)
 class BiasConfig:
     """Score a model on the same heads in other skins and ages; prints a table."""
 
@@ -92,6 +111,7 @@ def _run(
     | Annotated[FitConfig, tyro.conf.subcommand("fit")]
     | Annotated[ExportConfig, tyro.conf.subcommand("export")]
     | Annotated[LatencyConfig, tyro.conf.subcommand("latency")]
+    | Annotated[SearchConfig, tyro.conf.subcommand("search")]
     | Annotated[BiasConfig, tyro.conf.subcommand("bias")],
 ) -> None:
     if isinstance(config, GenerateConfig):
@@ -118,6 +138,18 @@ def _run(
         export_face_dpt(
             config.weights, config.out, config.data, size_px=config.size, int8=config.int8
         )
+    elif isinstance(config, SearchConfig):
+        from rtrecon.train.search import format_search, search_sizes
+
+        rows = search_sizes(
+            config.networks,
+            config.data,
+            config.out,
+            steps=config.steps,
+            size_px=config.size,
+            threads=config.threads,
+        )
+        print(format_search(rows))  # noqa: T201
     elif isinstance(config, BiasConfig):
         from rtrecon.train.bias import bias_table, measure_bias
 

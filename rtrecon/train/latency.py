@@ -8,33 +8,16 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from rtrecon.train.export import write_onnx
-from rtrecon.train.network import FaceDpt, NetworkConfig
+from rtrecon.train.network import SIZES, FaceDpt, NetworkConfig
 
-__all__ = ["SIZES", "Latency", "format_table", "measure_ms", "measure_sizes"]
-
-_BASE = NetworkConfig()
-SIZES: Mapping[str, NetworkConfig] = {
-    "shipped": _BASE,
-    "input 128": replace(_BASE, size_px=128),
-    "input 160": replace(_BASE, size_px=160),
-    "input 224": replace(_BASE, size_px=224),
-    "width 128": replace(_BASE, width=128, heads=4),
-    "width 192": replace(_BASE, width=192, heads=6),
-    "depth 4": replace(_BASE, depth=4),
-    "depth 8": replace(_BASE, depth=8),
-    "stem 16-32-64": replace(_BASE, stem=(16, 32, 64)),
-    "stem 32-64-128": replace(_BASE, stem=(32, 64, 128)),
-    "fusion 32": replace(_BASE, fusion=32, head=16),
-    "fusion 64": replace(_BASE, fusion=64, head=32),
-}
-"""The shipped network and its neighbours, one property changed in each."""
+__all__ = ["Latency", "format_table", "measure_ms", "measure_sizes"]
 
 
 @dataclass(frozen=True, slots=True)

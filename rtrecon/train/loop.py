@@ -21,7 +21,7 @@ from rtrecon.train.checkpoint import load_tensors, save_tensors
 from rtrecon.train.curves import draw_curves, draw_predictions
 from rtrecon.train.dataset import ShardDataset
 from rtrecon.train.losses import Targets, face_scores, total_loss
-from rtrecon.train.network import FaceDpt, NetworkConfig
+from rtrecon.train.network import SIZES, FaceDpt, NetworkConfig
 
 __all__ = ["FitConfig", "fit", "load_network"]
 
@@ -36,6 +36,8 @@ class FitConfig:
     """Folders made by `generate`; new shards are taken in while training runs."""
     out: Path
     """Folder for checkpoint, weights, curves and pictures; a checkpoint there is resumed."""
+    network: str = "shipped"
+    """Size of a new network: one of the names that `latency` prints."""
     init: Path | None = None
     """Weights to begin with, when there is no checkpoint in `out`."""
     steps: int = 20000
@@ -79,6 +81,12 @@ def load_network(path: Path) -> FaceDpt:
     except RuntimeError as error:
         raise ModelError(f"the weights {path} are of another architecture: {error}") from error
     return network
+
+
+def _network_config(name: str) -> NetworkConfig:
+    if name not in SIZES:
+        raise ModelError(f"there is no network size {name!r}: choose one of {', '.join(SIZES)}")
+    return SIZES[name]
 
 
 def fit(config: FitConfig) -> None:
@@ -135,7 +143,7 @@ class _Run:
     def __init__(self, config: FitConfig, device: torch.device) -> None:
         self._config, self._device = config, device
         torch.manual_seed(config.seed)
-        self.network = FaceDpt()
+        self.network = FaceDpt(_network_config(config.network))
         if config.init is not None and not self._path.exists():
             self.network = load_network(config.init)
         self.network = self.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -7,7 +7,8 @@ readout token, reassembly at four scales and RefineNet-style fusion, a dense hea
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ from torch.nn import functional
 from rtrecon.errors import ModelError
 from rtrecon.train.face_model import ARKIT_NAMES
 
-__all__ = ["FaceDpt", "NetworkConfig", "Outputs"]
+__all__ = ["SIZES", "FaceDpt", "NetworkConfig", "Outputs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,24 @@ class NetworkConfig:
             return cls(**{**values, "stem": tuple(stem)})  # type: ignore[arg-type]
         except (TypeError, KeyError, AssertionError) as error:
             raise ModelError(f"the checkpoint is of another architecture ({values})") from error
+
+
+_BASE = NetworkConfig()
+SIZES: Mapping[str, NetworkConfig] = {
+    "shipped": _BASE,
+    "input 128": replace(_BASE, size_px=128),
+    "input 160": replace(_BASE, size_px=160),
+    "input 224": replace(_BASE, size_px=224),
+    "width 128": replace(_BASE, width=128, heads=4),
+    "width 192": replace(_BASE, width=192, heads=6),
+    "depth 4": replace(_BASE, depth=4),
+    "depth 8": replace(_BASE, depth=8),
+    "stem 16-32-64": replace(_BASE, stem=(16, 32, 64)),
+    "stem 32-64-128": replace(_BASE, stem=(32, 64, 128)),
+    "fusion 32": replace(_BASE, fusion=32, head=16),
+    "fusion 64": replace(_BASE, fusion=64, head=32),
+}
+"""The shipped network and its neighbours, one property changed in each."""
 
 
 @dataclass(slots=True)

@@ -3,8 +3,8 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
 
-from rtrecon.train.latency import SIZES, format_table, measure_sizes
-from rtrecon.train.network import FaceDpt, NetworkConfig
+from rtrecon.train.latency import format_table, measure_sizes
+from rtrecon.train.network import SIZES, FaceDpt, NetworkConfig
 from tests.train.test_network import SMALL
 
 
