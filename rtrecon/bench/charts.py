@@ -14,7 +14,7 @@ from rtrecon.bench.canvas import Canvas
 __all__ = ["WIDTH", "Chart", "make_charts", "nice_ticks"]
 
 WIDTH = 960
-_LEFT, _RIGHT = 250, 90  # room for the rows' names and for their figures
+_LEFT, _RIGHT = 266, 90  # room for the rows' names and for their figures
 _ROW, _RIDGE = 30, 52
 _AXIS = 30
 _STAGES = ("detect", "track", "align", "depth", "geometry", "other")

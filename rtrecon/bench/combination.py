@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from rtrecon.bench.config import BenchConfig
 from rtrecon.config import parse_size
 
-__all__ = ["Combination", "combinations", "labels", "round_order"]
+__all__ = ["Combination", "combinations", "common", "labels", "round_order"]
+
+_PARTS = 6  # of a label
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +71,34 @@ def round_order(count: int, round_index: int) -> list[int]:
 
 
 def labels(rows: Sequence[Combination]) -> list[str]:
-    """A short name for each: the model, and of the rest what is not the same in all."""
-    parts = [
+    """A name for each: what is not the same in all, or the model if all of it is."""
+    parts = _parts(rows)
+    differs = [len({part[k] for part in parts}) > 1 for k in range(_PARTS)]
+    if not any(differs):
+        differs[0] = True
+    return [", ".join(part[k] for k in range(_PARTS) if differs[k]) for part in parts]
+
+
+def common(rows: Sequence[Combination]) -> str:
+    """What `labels` leaves out: what is the same in all rows."""
+    parts = _parts(rows)
+    return ", ".join(parts[0][k] for k in range(_PARTS) if len({part[k] for part in parts}) == 1)
+
+
+def _parts(rows: Sequence[Combination]) -> list[list[str]]:
+    names = {row.model: Path(row.model).name or row.model for row in rows}
+    if len(set(names.values())) < len(names):  # two folders of one name
+        names = {model: model for model in names}
+    return [
         [
-            str(row.model),
-            row.provider,
+            names[row.model],
+            "auto provider" if row.provider == "auto" else row.provider,
             row.precision or "auto precision",
             f"{row.width_px}x{row.height_px}",
             f"{row.faces} face{'s' if row.faces > 1 else ''}",
-            "auto threads" if row.threads is None else f"{row.threads} threads",
+            "auto threads"
+            if row.threads is None
+            else f"{row.threads} thread{'s' if row.threads > 1 else ''}",
         ]
         for row in rows
-    ]
-    differs = [len({part[k] for part in parts}) > 1 for k in range(6)]
-    return [
-        ", ".join(text for k, text in enumerate(part) if k == 0 or differs[k]) for part in parts
     ]

@@ -121,7 +121,7 @@ def _print(report: dict[str, Any], old: dict[str, Any] | None) -> list[str]:
     source = report["source"]
     print(  # noqa: T201
         f"{source['name']}, {source['pictures']} pictures decoded beforehand; "
-        f"paced at {report['options']['rate_hz']:g} Hz"
+        f"paced at {report['options']['rate_hz']:g} Hz; {report['common']}"
     )
     print(final_table(report))  # noqa: T201
     for warning in report["warnings"]:

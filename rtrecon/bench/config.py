@@ -15,16 +15,14 @@ __all__ = ["STAGES", "BenchConfig", "Stage"]
 Stage = Literal["detect", "track", "align", "depth", "geometry", "mesh", "view"]
 STAGES: tuple[Stage, ...] = ("detect", "track", "align", "depth", "geometry", "mesh", "view")
 
-_SOME = "[X ...]"
-
 
 @dataclass(kw_only=True)
 class BenchConfig(CommonConfig):
     """Measure what runs at which rate here, and where the time goes.
 
     Every combination of models, providers, precisions, sizes, faces and threads is measured
-    in a process of its own, in interleaved rounds, twice: as fast as it can, every frame; and
-    at a camera's rate, newest frame wins.
+    in a process of its own, in interleaved rounds, in two ways: as fast as it can, every
+    frame; and at a camera's rate, where the newest frame wins.
     """
 
     source: Annotated[
@@ -47,13 +45,17 @@ class BenchConfig(CommonConfig):
         tyro.conf.arg(metavar="{auto,fp32,fp16,int8} [...]", help_behavior_hint=""),
     ] = ("auto",)
     """Precisions of the models (default: auto, each model's own best for its provider)."""
-    sizes: Annotated[tuple[str, ...], tyro.conf.arg(metavar="WxH [WxH ...]")] = ()
+    sizes: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="WxH [WxH ...]", help_behavior_hint="")
+    ] = ()
     """Picture sizes such as 640x480 1280x720 (default: the source's own)."""
     faces: Annotated[tuple[int, ...], tyro.conf.arg(metavar="N [N ...]", help_behavior_hint="")] = (
         1,
     )
     """Faces in the picture; the source's face is repeated in a grid (default: 1)."""
-    threads: Annotated[tuple[int, ...], tyro.conf.arg(metavar="N [N ...]")] = ()
+    threads: Annotated[
+        tuple[int, ...], tyro.conf.arg(metavar="N [N ...]", help_behavior_hint="")
+    ] = ()
     """CPU threads of the depth model (default: as `run`)."""
     seconds: float = 3.0
     """Length of one round of one combination; each round is measured in both ways."""

@@ -77,7 +77,7 @@ def open_loop_figures(rounds: Sequence[Mapping[str, Any]]) -> Figures | None:
     return {
         "fps": round(statistics.median(rates), 2),
         "round_fps": [round(rate, 2) for rate in rates],
-        "peak_fps": max(peaks, default=None),
+        "peak_fps": round(max([*peaks, *rates]), 2),
         "frame": distribution([r["frame_ms"] for r in rounds]),
         "capture": distribution([r["capture_ms"] for r in rounds]),
         "stages": _stages(rounds, sum(frames)),

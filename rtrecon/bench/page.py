@@ -90,8 +90,8 @@ def page_html(report: dict[str, Any], comparison: Sequence[str] = ()) -> str:
         f"<style>{style}</style></head><body>",
         "<h1>rtrecon bench</h1>",
         f'<p class="sub">{escape(report["created_utc"])}, {escape(source["name"])} '
-        f"{source['width_px']}x{source['height_px']}, {source['pictures']} pictures"
-        f"{', interrupted' if report['interrupted'] else ''}</p>",
+        f"{source['width_px']}x{source['height_px']}, {source['pictures']} pictures; "
+        f"{escape(report['common'])}{'; interrupted' if report['interrupted'] else ''}</p>",
         _facts(report["machine"]),
         _list("Warnings", report["warnings"], "warnings"),
         _list("Compared with before", comparison, "comparison"),
@@ -143,9 +143,10 @@ def _table(rows: Sequence[dict[str, Any]]) -> str:
     lines = [f"<tr><th>what</th><th>runs on</th>{heads}</tr>"]
     for row in rows:
         name = f"<td>{escape(row['label'])}</td>"
-        if row["error"] and not row.get("open"):
+        if row["error"]:
             failed = _failed(row["error"], len(_COLUMNS) + 1)
             lines.append(f"<tr>{name}{failed}</tr>")
+        if not row.get("open"):
             continue
         used = row.get("used") or {}
         where = f"{used.get('provider')} {used.get('precision')}, {used.get('threads')} threads"

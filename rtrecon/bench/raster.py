@@ -40,7 +40,7 @@ def draw_charts(report: dict[str, Any]) -> BgrImage:
     charts = make_charts(report)
     height = 76 + sum(chart.height + _HEADER + _GAP for chart in charts) + (0 if charts else 60)
     canvas = _RasterCanvas(height)
-    canvas.text(16, 34, "rtrecon bench", "ink", 20)
+    canvas.text(16, 34, f"rtrecon bench: {report['common']}", "ink", 20)
     canvas.text(16, 58, machine_line(report["machine"])[:150], "muted", 11)
     if not charts:
         canvas.text(16, 110, "no combination gave figures", "mark", 14)

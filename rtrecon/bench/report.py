@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rtrecon.bench.combination import common
 from rtrecon.bench.config import STAGES, BenchConfig
 from rtrecon.bench.figures import NOISY_SPREAD, undecided
 from rtrecon.bench.pictures import Footage
@@ -54,6 +55,7 @@ def make_report(
             "faces": footage.faces,
         },
         "machine": machine,
+        "common": common([row.combination for row in rows]),
         "rows": figures,
         "warnings": _warnings(config, machine, figures),
     }

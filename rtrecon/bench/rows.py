@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from rtrecon.bench.combination import Combination, round_order
 from rtrecon.bench.config import BenchConfig
 from rtrecon.bench.figures import closed_loop_figures, open_loop_figures, stage_figures
@@ -14,6 +16,8 @@ from rtrecon.bench.machine import gpu_memory_mb
 from rtrecon.bench.process import ChildError, MeasuredProcess
 
 __all__ = ["Row", "measure_rows", "trace_first"]
+
+_LEAST_FREE_MB = 512  # below it a system begins to swap, and the figures are of the disk
 
 
 @dataclass(slots=True, eq=False)
@@ -103,6 +107,14 @@ def _start(row: Row, config: BenchConfig, changed: Callable[[], None]) -> None:
     row.state = "starting"
     changed()
     assert row.pictures is not None
+    free_mb = psutil.virtual_memory().available / 2**20
+    if free_mb < _LEAST_FREE_MB:
+        row.fail(
+            f"only {free_mb:.0f} MiB of memory are free beside the combinations started before: "
+            "measure fewer at once"
+        )
+        changed()
+        return
     try:
         row.process = MeasuredProcess(
             row.combination, row.pictures, config.rate, debug=config.debug

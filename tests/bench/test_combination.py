@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rtrecon.bench.combination import combinations, labels, round_order
+from rtrecon.bench.combination import combinations, common, labels, round_order
 from rtrecon.bench.config import BenchConfig
 from rtrecon.errors import UserError
 
@@ -29,6 +29,14 @@ def test_labels_name_what_differs() -> None:
         "a, 1 face", "a, 2 faces", "b, 1 face", "b, 2 faces",
     ]  # fmt: skip
     assert labels(combinations(BenchConfig(), (640, 480))) == ["face-dpt"]
+    config = BenchConfig(models=("x/a", "y/b"))
+    assert labels(combinations(config, (640, 480))) == ["a", "b"]
+    config = BenchConfig(models=("x/a", "y/a"))
+    assert labels(combinations(config, (640, 480))) == ["x/a", "y/a"]
+    config = BenchConfig(precisions=("auto", "fp32"), threads=(1, 2))
+    rows = combinations(config, (640, 480))
+    assert labels(rows)[1:3] == ["auto precision, 2 threads", "fp32, 1 thread"]
+    assert common(rows) == "face-dpt, auto provider, 640x480, 1 face"
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
