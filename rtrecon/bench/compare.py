@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rtrecon.bench.figures import overlap
+from rtrecon.bench.figures import told_apart
 from rtrecon.bench.machine import same_machine
 from rtrecon.bench.report import main_figure
 
@@ -66,7 +66,7 @@ def _compare(old: dict[str, Any] | None, new: dict[str, Any], stage: str | None)
         note = "one round has no spread, measure with --repeat 3" + (f"; {note}" if note else "")
         return Comparison(label, "unknown", old_ms, new_ms, note)
     verdict: Verdict = "slower" if new_ms > old_ms else "faster"
-    if overlap(before, now) or abs(new_ms - old_ms) < LEAST_CHANGE * old_ms:
+    if not told_apart(before, now) or abs(new_ms - old_ms) < LEAST_CHANGE * old_ms:
         verdict = "no difference within the spread"
     return Comparison(label, verdict, old_ms, new_ms, note)
 

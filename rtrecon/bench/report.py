@@ -154,7 +154,7 @@ def _warnings(
                     f"{label}{what}: the rounds' medians range over {figures['spread_ms']:.2f} ms "
                     f"about {figures['median_ms']:.2f} ms: the machine was not quiet"
                 )
-        pairs = undecided(known)
+        pairs = undecided(known) if config.repeat > 1 else []
         for one, other in pairs[:_MOST_PAIRS]:
             warnings.append(f"within the spread, not to be told apart{what}: {one} / {other}")
         if len(pairs) > _MOST_PAIRS:

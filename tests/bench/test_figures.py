@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from rtrecon.bench.figures import (
     closed_loop_figures,
     distribution,
     open_loop_figures,
-    overlap,
     peak_fps,
+    told_apart,
     undecided,
 )
 from tests.bench.reports import one_round
@@ -70,7 +71,29 @@ def test_rows_whose_rounds_meet_are_not_told_apart() -> None:
     assert a is not None
     assert b is not None
     assert c is not None
-    assert overlap(a, b)
-    assert overlap(b, a)
-    assert not overlap(a, c)
+    assert not told_apart(a, b)
+    assert not told_apart(b, a)
+    assert told_apart(a, c)
+    assert told_apart(c, a)
     assert undecided({"a": a, "b": b, "c": c}) == [("a", "b")]
+
+
+@pytest.mark.parametrize(("rounds", "most"), [(2, 0.12), (3, 0.04), (4, 0.03), (5, 0.015)])
+def test_like_rows_are_seldom_told_apart_and_unlike_ones_mostly(rounds: int, most: float) -> None:
+    random = np.random.default_rng(rounds)
+
+    def share(apart_ms: float) -> float:
+        pairs = random.normal(100.0, 1.0, (2000, 2, rounds))
+        pairs[:, 1] += apart_ms
+        told = [
+            told_apart({"round_medians_ms": one.tolist()}, {"round_medians_ms": other.tolist()})
+            for one, other in pairs
+        ]
+        return float(np.mean(told))
+
+    assert share(0.0) < most
+    assert share(6.0) > 0.9
+
+
+def test_a_single_round_tells_nothing() -> None:
+    assert not told_apart({"round_medians_ms": [1.0]}, {"round_medians_ms": [50.0, 51.0]})
