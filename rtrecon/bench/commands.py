@@ -79,8 +79,10 @@ def _write_pictures(footage: Footage, rows: Sequence[Row], folder: Path) -> None
         if key not in made:
             path = folder / "{}x{}-{}.npy".format(*key)
             try:
-                write_pictures(footage, size, combination.faces, path)
+                count = write_pictures(footage, size, combination.faces, path)[0]
                 made[key] = path
+                if count < len(footage.pictures):
+                    logger.info("at %dx%d on the first %d of them", *size, count)
             except DataError as error:
                 made[key] = str(error)
         found = made[key]

@@ -102,13 +102,11 @@ def closed_loop_figures(rounds: Sequence[Mapping[str, Any]], rate_hz: float) -> 
         "rate_hz": rate_hz,
         "latency": distribution([r["latency_ms"] for r in rounds]),
         "stages": _stages(rounds, processed),
-        "fps": round(processed / sum(r["wall_s"] for r in rounds), 2),
+        "fps": round(statistics.median(r["fps"] for r in rounds), 2),
         "frames_captured": captured,
         "frames_dropped": dropped,
         "dropped_share": round(dropped / captured, 4) if captured else None,
-        "cpu_s_per_frame": round(sum(r["cpu_s"] for r in rounds) / processed, 6)
-        if processed
-        else None,
+        "cpu_s_per_frame": round(statistics.median(r["cpu_s_per_frame"] for r in rounds), 6),
         "view": distribution([r["view_ms"] for r in rounds if "view_ms" in r]),
         "grab_to_drawn": distribution(drawn),
         # Neither Open3D nor the system says when a picture is on the screen.

@@ -20,6 +20,7 @@ PIPELINE_STAGES = ("detect", "track", "align", "depth", "geometry")
 
 _SETTLING_FRAMES = 5  # the first has a full detection, the next fill the pools of memory
 _LEAST_FRAMES = 3
+_SLOT_FRAMES = 8  # more than the capture thread has slots
 
 
 def settle(reconstructor: Reconstructor, pictures: BgrImage, rate_hz: float) -> int:
@@ -92,21 +93,23 @@ def measure_closed_loop(
 ) -> dict[str, Any]:
     """The live pipeline behind a camera of ``rate_hz``: newest frame wins, the rest is dropped.
 
-    ``draw`` is called on this thread with each result that it finds, as a view would be.
+    ``draw`` is called on this thread with each result that it finds, as a view would be. The
+    first frames, for which the capture thread's slots are touched for the first time, are in
+    none of the figures.
 
     Returns:
         ``latency_ms`` (grab to geometry) and ``stage_ms``; ``captured``, ``dropped``,
-        ``processed``; ``wall_s``, ``cpu_s``; with ``draw`` also ``view_ms`` and ``drawn_ms``
+        ``processed``, ``fps``, ``cpu_s_per_frame``; with ``draw`` also ``view_ms`` and ``drawn_ms``
         (grab to the end of drawing).
     """
     settle(reconstructor, pictures, rate_hz)
-    frame_count = max(_LEAST_FRAMES, round(seconds * rate_hz))
-    source = MemorySource(pictures, rate_hz, frame_count)
+    frame_count = _SLOT_FRAMES + max(_LEAST_FRAMES, round(seconds * rate_hz))
+    source = MemorySource(pictures, rate_hz, frame_count, timed=True)
     capture = CaptureThread(source, policy="newest", pace=True)
-    stats = RunStats()
+    stats = _SettledStats(source)
     view_ms: list[float] = []
     drawn_ms: list[float] = []
-    cpu_start_s, start_ns = time.process_time(), time.perf_counter_ns()
+    cpu_start_s = time.process_time()
     with LivePipeline(capture, reconstructor, stats) as pipeline:
         while True:
             running = pipeline.running
@@ -116,26 +119,55 @@ def measure_closed_loop(
                     break
                 continue
             if draw is not None:
+                settled = stats.is_settled(result.frame.t_capture_ns)
                 draw_ns = time.perf_counter_ns()
                 draw(result)
-                view_ms.append((time.perf_counter_ns() - draw_ns) * 1e-6)
-                drawn_ms.append((time.monotonic_ns() - result.frame.t_capture_ns) * 1e-6)
-        wall_s = (time.perf_counter_ns() - start_ns) * 1e-9
+                if settled:
+                    view_ms.append((time.perf_counter_ns() - draw_ns) * 1e-6)
+                    drawn_ms.append((time.monotonic_ns() - result.frame.t_capture_ns) * 1e-6)
         cpu_s = time.process_time() - cpu_start_s
     measured = {
         "latency_ms": _rounded(stats.latency_ms.values().tolist()),
         "stage_ms": {
             stage: _rounded(stats.stage_ms[stage].values().tolist()) for stage in PIPELINE_STAGES
         },
-        "captured": capture.stats.frames_captured,
-        "dropped": capture.stats.frames_dropped,
+        "captured": len(source.grabbed_ns) - _SLOT_FRAMES,
+        "dropped": len(source.grabbed_ns) - _SLOT_FRAMES - stats.frames_processed,
         "processed": stats.frames_processed,
-        "wall_s": wall_s,
-        "cpu_s": cpu_s,
+        "fps": stats.fps,
+        "cpu_s_per_frame": cpu_s / max(stats.frames_in_all, 1),
     }
     if draw is not None:
         measured["view_ms"], measured["drawn_ms"] = _rounded(view_ms), _rounded(drawn_ms)
     return measured
+
+
+class _SettledStats(RunStats):
+    """Figures without the first frames of ``source``."""
+
+    def __init__(self, source: MemorySource) -> None:
+        super().__init__()
+        self._source = source
+        self._of_frame: list[tuple[str, int]] = []
+        self.frames_in_all = 0
+
+    def is_settled(self, t_capture_ns: int) -> bool:
+        """Whether a frame taken then counts."""
+        grabbed_ns = self._source.grabbed_ns
+        return len(grabbed_ns) > _SLOT_FRAMES and t_capture_ns >= grabbed_ns[_SLOT_FRAMES]
+
+    def add_stage(self, stage: str, duration_ns: int) -> None:
+        """Keep it until the frame is known."""
+        self._of_frame.append((stage, duration_ns))
+
+    def add_frame(self, t_capture_ns: int, t_done_ns: int, *, has_face: bool) -> None:
+        """Record the frame and its stages if it counts."""
+        self.frames_in_all += 1
+        if self.is_settled(t_capture_ns):
+            for stage, duration_ns in self._of_frame:
+                super().add_stage(stage, duration_ns)
+            super().add_frame(t_capture_ns, t_done_ns, has_face=has_face)
+        self._of_frame.clear()
 
 
 def _add_stages(stage_ms: dict[str, list[float]], reconstructor: Reconstructor) -> None:

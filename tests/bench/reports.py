@@ -54,8 +54,8 @@ def one_round(median_ms: float, *, frames: int = 40) -> dict[str, Any]:
             "captured": frames + 2,
             "dropped": 2,
             "processed": frames,
-            "wall_s": frames / 30,
-            "cpu_s": frames * 0.03,
+            "fps": 30.0,
+            "cpu_s_per_frame": 0.03,
         },
         "peak_rss_mb": 120.0,
     }

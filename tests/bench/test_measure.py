@@ -65,10 +65,12 @@ def test_at_a_cameras_pace_every_frame_is_seen_or_dropped(
     assert measured["processed"] + measured["dropped"] == 20
     assert len(measured["latency_ms"]) == measured["processed"]
     assert drawn == sorted(set(drawn))
-    assert len(measured["drawn_ms"]) == len(measured["view_ms"]) == len(drawn) >= 1
+    # The first eight fill the capture thread's slots: drawn, and in no figure.
+    settled = sum(index >= 8 for index in drawn)
+    assert len(measured["drawn_ms"]) == len(measured["view_ms"]) == settled >= 1
     figures = closed_loop_figures([measured], 50.0)
     assert figures is not None
-    assert figures["grab_to_drawn"]["samples"] == len(drawn)
+    assert figures["grab_to_drawn"]["samples"] == settled
     assert figures["latency"]["min_ms"] > 0
 
 
