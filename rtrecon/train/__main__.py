@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import tyro
+
+# PyTorch's exporter warns of every operator that is not its own.
+os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
 from rtrecon.errors import RtreconError
 from rtrecon.train.loop import FitConfig, fit

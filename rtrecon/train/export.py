@@ -22,6 +22,7 @@ from rtrecon.errors import DataError, ModelError, OutputError, RtreconError
 from rtrecon.train.batches import make_batch
 from rtrecon.train.card import model_card
 from rtrecon.train.checkpoint import load_tensors
+from rtrecon.train.cpu_graph import for_cpu
 from rtrecon.train.dataset import ShardDataset
 from rtrecon.train.face_model import ARKIT_NAMES
 from rtrecon.train.loop import load_network
@@ -117,7 +118,7 @@ def export_face_dpt(
         shutil.copyfile(weights, part / "weights.safetensors")
         manifest = _manifest(size, path, header, difference)
         if int8 and data is not None:
-            _add_int8(manifest, path, data, size)
+            _add_int8(manifest, network, path, data)
         if data is not None:
             card = model_card(manifest, path, data, size)
             (part / "MODEL_CARD.md").write_text(card, encoding="utf-8")
@@ -171,6 +172,7 @@ def write_onnx(network: FaceDpt, path: Path) -> None:
             output_names=names,
             dynamic_axes={name: {0: "n"} for name in ("image", *names)},
             opset_version=_OPSET,
+            custom_opsets={"com.microsoft": 1},
             dynamo=False,
         )
 
@@ -193,9 +195,12 @@ def _parity(network: FaceDpt, path: Path, data: Path | None) -> float:
     return float(np.abs(found - wanted).max())
 
 
-def _add_int8(manifest: dict[str, Any], path: Path, data: Path, size: int) -> None:
-    out = path.with_name("model-int8.onnx")
-    quantise(path, out, data, size)
+def _add_int8(manifest: dict[str, Any], network: FaceDpt, path: Path, data: Path) -> None:
+    out, size = path.with_name("model-int8.onnx"), network.config.size_px
+    between = path.with_name("model-cpu.onnx")
+    write_onnx(for_cpu(network), between)
+    quantise(between, out, data, size)
+    between.unlink()
     full, small = scores_of(path, data, size), scores_of(out, data, size)
     cost = max(small[key] / full[key] - 1.0 for key in ("mae_mm", "normal_deg"))
     logger.info(

@@ -126,11 +126,12 @@ class _Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        n, tokens, width = x.shape
-        qkv = self.qkv(x).reshape(n, tokens, 3, self.heads, width // self.heads)
+        # The number of pictures is left to be found, so that the graph computes no shapes.
+        tokens, width = int(x.shape[1]), int(x.shape[2])
+        qkv = self.qkv(x).reshape(-1, tokens, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         mixed = functional.scaled_dot_product_attention(q, k, v)
-        out: Tensor = self.out(mixed.transpose(1, 2).reshape(n, tokens, width))
+        out: Tensor = self.out(mixed.transpose(1, 2).reshape(-1, tokens, width))
         return out
 
 
@@ -209,14 +210,16 @@ class FaceDpt(nn.Module):
         x4 = self.stem4(x2)
         x8 = self.stem8(x4)
         x16 = self.embed(x8)
-        n, width, rows, columns = x16.shape
+        width, rows, columns = (int(length) for length in x16.shape[1:])
         position: Tensor = self.position
         if position.shape[-2:] != (rows, columns):
             position = functional.interpolate(
                 position, (rows, columns), mode="bicubic", align_corners=False
             )
-        tokens = (x16 + position).flatten(2).transpose(1, 2)
-        tokens = torch.cat([self.readout.expand(n, -1, -1), tokens], dim=1)
+        # The readout token takes a place that is padded with zeros.
+        places = torch.cat([self.readout, position.flatten(2).transpose(1, 2)], dim=1)
+        cells = x16.reshape(-1, width, rows * columns).transpose(1, 2)
+        tokens = functional.pad(cells, (0, 0, 1, 0)) + places
         middle = tokens
         for k, block in enumerate(self.blocks):
             tokens = block(tokens)
@@ -224,15 +227,15 @@ class FaceDpt(nn.Module):
                 middle = tokens
         tokens = self.norm(tokens)
         cells = tokens[:, 1:]
-        grid = cells.transpose(1, 2).reshape(n, width, rows, columns)
-        grid_middle = middle[:, 1:].transpose(1, 2).reshape(n, width, rows, columns)
+        grid = cells.transpose(1, 2).reshape(-1, width, rows, columns)
+        grid_middle = middle[:, 1:].transpose(1, 2).reshape(-1, width, rows, columns)
 
         y = self.units32(self.project32(grid))
         y = self.units16(self.project16(torch.cat([grid, grid_middle], dim=1)) + _double(y))
         y = self.units8(self.project8(x8) + _double(y))
         y = self.units4(self.project4(x4) + _double(y))
         y = self.dense(functional.relu(_double(self.reduce(y)) + self.project2(x2)))
-        coarse = self.coarse(cells).transpose(1, 2).reshape(n, 32, rows, columns)
+        coarse = self.coarse(cells).transpose(1, 2).reshape(-1, 32, rows, columns)
         y = y + _double(functional.pixel_shuffle(coarse, 4))
 
         readout = self.token_head(tokens[:, 0])
@@ -240,7 +243,7 @@ class FaceDpt(nn.Module):
             y[:, :1],
             y[:, 1:],
             torch.sigmoid(self.expression(readout)),
-            self.landmarks(readout).reshape(n, 68, 2),
+            self.landmarks(readout).reshape(-1, 68, 2),
             _orthonormal(self.rotation(readout)),
         )
 

@@ -1,7 +1,7 @@
 """The exported network in 8-bit integers: smaller, and quicker on CPUs.
 
-Convolutions of the stem and matrix products of the transformer, which are most of the work, are
-quantised statically with a scale for each output channel; fusion and heads, where the last bit
+Convolutions of the stem are quantised statically with a scale for each output channel; the
+transformer's products have taken 8 bits already (`for_cpu`); fusion and heads, where the last bit
 of depth is made, stay in 32-bit floats. Weights take 7 bits, because CPUs without VNNI add two
 products in 16 bits and would overflow with 8.
 """
@@ -26,13 +26,13 @@ from rtrecon.types import Float32Array
 
 __all__ = ["quantise", "scores_of"]
 
-_QUANTISED = ("/stem2/", "/stem4/", "/stem8/", "/embed/", "/blocks.")
+_QUANTISED = ("/stem2/", "/stem4/", "/stem8/", "/embed/")
 _CALIBRATION = 96  # pictures
 _CHUNK = 8
 
 
 def quantise(path: Path, out: Path, data: Path, size_px: int) -> None:
-    """Write ``out``, the 8-bit form of the ONNX file ``path``, calibrated on samples of ``data``.
+    """Write ``out``, ``path`` with its stem in 8 bits, calibrated on samples of ``data``.
 
     Raises:
         DataError: ``data`` holds no samples.
@@ -66,7 +66,7 @@ def quantise(path: Path, out: Path, data: Path, size_px: int) -> None:
             nodes = [
                 node.name
                 for node in graph.node
-                if node.op_type in ("Conv", "MatMul")
+                if node.op_type == "Conv"
                 and node.input[1] in weights
                 and any(part in node.name for part in _QUANTISED)
             ]
@@ -79,7 +79,7 @@ def quantise(path: Path, out: Path, data: Path, size_px: int) -> None:
                 reduce_range=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
-                op_types_to_quantize=["Conv", "MatMul"],
+                op_types_to_quantize=["Conv"],
                 nodes_to_quantize=nodes,
             )
     finally:
