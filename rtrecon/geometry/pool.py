@@ -49,7 +49,7 @@ def _rounded(size: int) -> int:
     The region under a crop has another size in almost every frame.
     """
     half_octaves = math.ceil(2.0 * math.log2(max(size, 64)))
-    return math.ceil(2.0 ** (half_octaves / 2.0))
+    return math.ceil(math.exp2(half_octaves / 2.0))
 
 
 class _Lease:
