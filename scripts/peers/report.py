@@ -12,6 +12,7 @@ from rtrecon.bench.figures import distribution
 
 __all__ = ["AIMS", "Aim", "Row", "markdown", "ratio", "verdict"]
 
+_DEPTH_MODEL = "depth model"  # among the versions, but another one with more cores
 _NOISY = 0.15  # rounds' medians that differ by more than this share of the median
 
 
@@ -151,7 +152,8 @@ def markdown(report: dict[str, Any]) -> str:
 
 
 def _notes(part: dict[str, Any]) -> list[str]:
-    notes = []
+    model = part["versions"].get("rtrecon", {}).get(_DEPTH_MODEL)
+    notes = [f"- rtrecon's depth model: {model}."] if model else []
     for job, same in part["same_faces"].items():
         px = job.split()[-1]
         if same["same"]:
@@ -187,6 +189,7 @@ def _spread(row: dict[str, Any]) -> float:
 
 def _versions(programs: dict[str, dict[str, str]]) -> list[str]:
     return [
-        f"{name}: " + ", ".join(f"{package} {version}" for package, version in found.items())
+        f"{name}: "
+        + ", ".join(f"{key} {value}" for key, value in found.items() if key != _DEPTH_MODEL)
         for name, found in programs.items()
     ]

@@ -48,7 +48,9 @@ def open_jobs(cores: int) -> tuple[dict[str, Job], dict[str, str]]:
         with_triangles, len, detections=lambda: meshed.tracker.stats.full_detections
     )
     model = plain.depth_model
-    note = {"depth model": f"{model.name} {model.precision}, {model.threads} thread(s)"}
+    note = {
+        "depth model": f"{model.name} {model.precision}, {model.threads} thread{'s' if model.threads > 1 else ''}"
+    }
     return jobs, {**versions(), **note}
 
 
