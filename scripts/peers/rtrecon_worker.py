@@ -48,9 +48,8 @@ def open_jobs(cores: int) -> tuple[dict[str, Job], dict[str, str]]:
         with_triangles, len, detections=lambda: meshed.tracker.stats.full_detections
     )
     model = plain.depth_model
-    note = {
-        "depth model": f"{model.name} {model.precision}, {model.threads} thread{'s' if model.threads > 1 else ''}"
-    }
+    threads = "1 thread" if model.threads == 1 else f"{model.threads} threads"
+    note = {"depth model": f"{model.name} {model.precision}, {threads}"}
     return jobs, {**versions(), **note}
 
 
