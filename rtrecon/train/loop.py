@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import logging
 import math
@@ -26,6 +27,8 @@ from rtrecon.train.network import SIZES, FaceDpt, NetworkConfig
 __all__ = ["FitConfig", "fit", "load_network"]
 
 logger = logging.getLogger(__name__)
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h
 
 
 @dataclass(kw_only=True)
@@ -54,6 +57,8 @@ class FitConfig:
     """Share of the steps, at the end, in which the rate falls to a fiftieth."""
     weight_decay: float = 0.03
     """Of AdamW, for matrices alone."""
+    freeze_norms: bool = False
+    """Keep the batch norms' statistics: a third quicker, to go on from trained weights."""
     ema: float = 0.998
     """Decay a step of the averaged weights, which are what is shipped."""
     seed: int = 1
@@ -98,6 +103,7 @@ def fit(config: FitConfig) -> None:
     """
     if config.threads:
         torch.set_num_threads(config.threads)
+    _keep_freed_memory()
     name = config.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -137,6 +143,16 @@ def fit(config: FitConfig) -> None:
         source.close()  # type: ignore[attr-defined]
 
 
+def _keep_freed_memory() -> None:
+    """Have glibc keep what is freed: returned pages cost an eighth of a step on processors."""
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):  # another C library
+        return
+    for parameter, value in ((_M_MMAP_MAX, 0), (_M_TRIM_THRESHOLD, 2**31 - 1), (_M_TOP_PAD, 2**28)):
+        mallopt(parameter, value)
+
+
 class _Run:
     """State of a training: network, averaged weights, optimiser, step."""
 
@@ -146,6 +162,8 @@ class _Run:
         self.network = FaceDpt(_network_config(config.network))
         if config.init is not None and not self._path.exists():
             self.network = load_network(config.init)
+        if config.freeze_norms:
+            self.network.freeze_norms()
         self.network = self.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         decayed = [p for p in self.network.parameters() if p.ndim >= 2]
         others = [p for p in self.network.parameters() if p.ndim < 2]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -83,13 +84,33 @@ class Outputs:
     rotation: Tensor
 
 
-def _conv(
-    inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1
-) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(outputs),
-    )
+class _ConvNorm(nn.Sequential):
+    """Convolution and batch norm; with ``frozen`` set, training keeps the norm's statistics.
+
+    The frozen norm is part of the convolution's weights: nothing passes over the maps again.
+    """
+
+    frozen = False
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1
+    ) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        conv: Any = self[0]
+        norm: Any = self[1]
+        if not (self.frozen and self.training):
+            return norm(conv(x))  # type: ignore[no-any-return]
+        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+        bias = norm.bias - norm.running_mean * scale
+        weight = conv.weight * scale[:, None, None, None]
+        return functional.conv2d(
+            x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups
+        )
 
 
 class _Residual(nn.Module):
@@ -97,8 +118,8 @@ class _Residual(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = _conv(channels, channels)
-        self.second = _conv(channels, channels)
+        self.first = _ConvNorm(channels, channels)
+        self.second = _ConvNorm(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = functional.relu(x + self.second(functional.relu(self.first(x))))
@@ -110,8 +131,8 @@ class _Separable(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.depthwise = _conv(channels, channels, groups=channels)
-        self.pointwise = _conv(channels, channels, kernel=1)
+        self.depthwise = _ConvNorm(channels, channels, groups=channels)
+        self.pointwise = _ConvNorm(channels, channels, kernel=1)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = x + self.pointwise(functional.relu(self.depthwise(x)))
@@ -130,7 +151,12 @@ class _Attention(nn.Module):
         tokens, width = int(x.shape[1]), int(x.shape[2])
         qkv = self.qkv(x).reshape(-1, tokens, 3, self.heads, width // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        mixed = functional.scaled_dot_product_attention(q, k, v)
+        if self.training:
+            # Written out: PyTorch's fused attention for CPUs takes nine times as long backward.
+            weights = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+            mixed = torch.softmax(weights, dim=-1).to(v.dtype) @ v
+        else:
+            mixed = functional.scaled_dot_product_attention(q, k, v)
         out: Tensor = self.out(mixed.transpose(1, 2).reshape(-1, tokens, width))
         return out
 
@@ -165,26 +191,26 @@ class FaceDpt(nn.Module):
         super().__init__()
         self.config = c = config or NetworkConfig()
         c2, c4, c8 = c.stem
-        self.stem2 = _conv(3, c2, stride=2)
-        self.stem4 = nn.Sequential(_conv(c2, c4, stride=2), nn.ReLU(), _Residual(c4))
-        self.stem8 = nn.Sequential(_conv(c4, c8, stride=2), nn.ReLU(), _Residual(c8))
-        self.embed = _conv(c8, c.width, stride=2)
+        self.stem2 = _ConvNorm(3, c2, stride=2)
+        self.stem4 = nn.Sequential(_ConvNorm(c2, c4, stride=2), nn.ReLU(), _Residual(c4))
+        self.stem8 = nn.Sequential(_ConvNorm(c4, c8, stride=2), nn.ReLU(), _Residual(c8))
+        self.embed = _ConvNorm(c8, c.width, stride=2)
         cells = c.size_px // 16
         self.position = nn.Parameter(torch.randn(1, c.width, cells, cells) * 0.02)
         self.readout = nn.Parameter(torch.randn(1, 1, c.width) * 0.02)
         self.blocks = nn.ModuleList(_Block(c.width, c.heads, c.mlp) for _ in range(c.depth))
         self.norm = nn.LayerNorm(c.width)
         f = c.fusion
-        self.project32 = nn.Sequential(_conv(c.width, f, stride=2), nn.ReLU())
-        self.project16 = _conv(2 * c.width, f, kernel=1)
-        self.project8 = _conv(c8, f, kernel=1)
-        self.project4 = _conv(c4, f, kernel=1)
-        self.project2 = _conv(c2, c.head, kernel=1)
+        self.project32 = nn.Sequential(_ConvNorm(c.width, f, stride=2), nn.ReLU())
+        self.project16 = _ConvNorm(2 * c.width, f, kernel=1)
+        self.project8 = _ConvNorm(c8, f, kernel=1)
+        self.project4 = _ConvNorm(c4, f, kernel=1)
+        self.project2 = _ConvNorm(c2, c.head, kernel=1)
         self.units32 = nn.Sequential(_Separable(f), _Separable(f))
         self.units16 = nn.Sequential(_Separable(f), _Separable(f))
         self.units8 = nn.Sequential(_Separable(f), _Separable(f))
         self.units4 = nn.Sequential(_Separable(f), _Separable(f))
-        self.reduce = _conv(f, c.head, kernel=1)
+        self.reduce = _ConvNorm(f, c.head, kernel=1)
         self.dense = nn.Sequential(
             _Separable(c.head),
             nn.ReLU(),
@@ -203,6 +229,12 @@ class FaceDpt(nn.Module):
         with torch.no_grad():
             self.landmarks.bias.fill_(0.5)
             self.rotation.bias.copy_(torch.tensor([1.0, 0, 0, 0, 1.0, 0]))
+
+    def freeze_norms(self) -> None:
+        """Train on with the batch norms' statistics as they are."""
+        for module in self.modules():
+            if isinstance(module, _ConvNorm):
+                module.frozen = True
 
     def forward(self, image: Tensor) -> Outputs:
         """``image`` (n, 3, h, w) RGB in [0, 1], h and w multiples of 32."""

@@ -45,3 +45,18 @@ def test_config_survives_a_header():
 def test_header_of_another_architecture(change):
     with pytest.raises(ModelError, match="another architecture"):
         NetworkConfig.from_dict({**SMALL.as_dict(), **change})
+
+
+def test_frozen_norms_train_on_what_evaluation_sees():
+    torch.manual_seed(0)
+    network = FaceDpt(SMALL)
+    for _ in range(3):
+        network(torch.rand(4, 3, 64, 64))  # statistics of their own
+    network.freeze_norms()
+    before = {k: v.clone() for k, v in network.state_dict().items() if "running" in k}
+    image = torch.rand(2, 3, 64, 64)
+    trained, evaluated = network.train()(image), network.eval()(image)
+    torch.testing.assert_close(trained.relief, evaluated.relief, rtol=1e-4, atol=1e-5)
+    assert all(torch.equal(network.state_dict()[k], v) for k, v in before.items())
+    trained.relief.sum().backward()
+    assert network.stem2[1].weight.grad.abs().sum() > 0
