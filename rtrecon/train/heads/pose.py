@@ -29,8 +29,11 @@ def sample_expression(rng: np.random.Generator, model: FaceModel) -> Float32Arra
     if kind == "smile":
         both("mouthSmile", rng.uniform(0.2, 1.0))
         both("cheekSquint", rng.uniform(0, 0.7))
-        both("mouthUpperUp", rng.uniform(0, 0.5))
-        w[index["jawOpen"]] = max(0.0, rng.normal(0.05, 0.12))
+        toothy = rng.random() < 0.5  # a row of teeth between lips, not an open mouth
+        both("mouthUpperUp", rng.uniform(0.3, 0.9) if toothy else rng.uniform(0, 0.4))
+        if toothy:
+            both("mouthLowerDown", rng.uniform(0, 0.5))
+        w[index["jawOpen"]] = max(0.0, rng.normal(0.05, 0.1))
     elif kind == "talk":
         w[index["jawOpen"]] = rng.uniform(0, 0.55)
         for stem in ("mouthFunnel", "mouthPucker", "mouthRollLower", "mouthShrugUpper"):

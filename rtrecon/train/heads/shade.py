@@ -177,7 +177,7 @@ class Shader:
             colour = white * (1 - edge) + iris * rim * edge
             out = np.where(eye[..., None], colour * (1 - pupil) + 0.004 * pupil, out)
         for of, colour in (
-            (Material.TEETH, np.array([0.62, 0.55, 0.42]) * (0.8 + 0.2 * shift[6])),
+            (Material.TEETH, np.array([0.78, 0.72, 0.6]) * (0.65 + 0.35 * shift[6])),
             (Material.GUMS, np.array([0.38, 0.12, 0.11])),
             (Material.MOUTH, np.array([0.10, 0.03, 0.03])),
             (Material.FRAME, look.frame),
@@ -272,6 +272,9 @@ class Shader:
             gloss[here], power[here] = strength, sharp
         gloss *= 1 + 0.8 * self._weights[..., 0] + 0.6 * self._weights[..., 5]
         occlusion = self.occlusion.ravel()[self._index]
+        # Lips and tongue scatter light onto the teeth: they are bright in photographs.
+        teeth = material == Material.TEETH
+        occlusion = np.where(teeth, occlusion**0.4, occlusion)
 
         ambient = rng.uniform(0.15, 0.7)
         base = (np.array([1, 1, 1]) + rng.normal(0, 0.06, 3)) * ambient
@@ -284,6 +287,7 @@ class Shader:
             ndl = n @ direction
             lit = np.clip((ndl + wrap) / (1 + wrap), 0, None)
             reach = self.shadow(direction, softness).ravel()[self._index]
+            reach = np.where(teeth, 0.5 + 0.5 * reach, reach)
             lit = lit * reach
             diffuse = diffuse + lit[..., None] * light
             half = direction + np.array([0, 0, -1], np.float32)
