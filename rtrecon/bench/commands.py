@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import signal
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -65,7 +64,8 @@ def run_bench(config: BenchConfig) -> int:
     comparison = _print(report, old)
     _write(config, report, comparison, trace)
     if interrupted:
-        logger.error("interrupted: the figures are of the rounds done until then")
+        untraced = "; no trace was made" if config.trace is not None and trace is None else ""
+        logger.error("interrupted: the figures are of the rounds done until then%s", untraced)
         return _INTERRUPTED
     return 1 if any(row.error for row in rows) else 0
 
@@ -182,8 +182,10 @@ def _check_outputs(config: BenchConfig) -> None:
             raise OutputError(f"cannot write {path}: there is no folder {path.parent}")
         if path.is_dir():
             raise OutputError(f"cannot write {path}: it is a folder")
-        if not os.access(path.parent, os.W_OK):
-            raise OutputError(f"cannot write {path}: the folder {path.parent} is read-only")
+        try:
+            tempfile.TemporaryFile(dir=path.parent).close()
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
 
 @contextmanager

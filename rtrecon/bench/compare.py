@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from rtrecon.bench.figures import told_apart
-from rtrecon.bench.machine import same_machine
+from rtrecon.bench.machine import busy_before, same_machine
 from rtrecon.bench.report import main_figure
 
 __all__ = ["Comparison", "compare_reports"]
@@ -38,6 +38,9 @@ class Comparison:
 def compare_reports(old: dict[str, Any], new: dict[str, Any]) -> tuple[list[Comparison], list[str]]:
     """Verdicts on the rows of ``new``, and what makes the two hard to compare."""
     notes = [f"another machine: {text}" for text in same_machine(old["machine"], new["machine"])]
+    for when, report in (("then", old), ("now", new)):
+        if (busy := busy_before(report["machine"])) is not None:
+            notes.append(f"the machine was busy {when} ({busy}): a verdict may be of that load")
     for name in ("name", "width_px", "height_px"):
         before, now = old["source"].get(name), new["source"].get(name)
         if before != now:

@@ -15,6 +15,7 @@ import psutil
 from rtrecon.stats import versions
 
 __all__ = [
+    "busy_before",
     "describe_machine",
     "gpu_memory_mb",
     "machine_line",
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 _SMI_TIMEOUT_S = 5.0
+_QUIET_LOAD = 0.5  # of each core, at most
 _SAME = ("cpu", "cores_usable", "cores_logical", "memory_gb", "gpus", "os")
 
 
@@ -73,6 +75,14 @@ def same_machine(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
         for name in _SAME
         if one.get(name) != other.get(name)
     ]
+
+
+def busy_before(machine: dict[str, Any]) -> str | None:
+    """The load before measuring, in words, if it was too high for good figures; else None."""
+    load, cores = machine.get("load_average_1min"), machine.get("cores_usable") or 1
+    if load is None or load <= _QUIET_LOAD * cores:
+        return None
+    return f"load {load:.2f} on {cores} cores"
 
 
 def gpu_memory_mb(pid: int) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
@@ -27,7 +27,7 @@ dd { margin: 0; }
 svg { display: block; width: 100%%; height: auto; font-family: system-ui, sans-serif; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .7rem; text-align: right; white-space: nowrap;
+th, td { padding: .3rem .5rem; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--grid); }
 th { color: var(--muted); font-weight: 500; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
@@ -40,10 +40,15 @@ td.failed span { display: block; max-width: 38rem; }
 
 _HOW = """Each row ran in a process of its own; the processes were measured in turns, in rounds
 ({repeat} of {seconds:g} s each), and stood still between their turns. Pictures were decoded
-beforehand. “As fast as it can” reconstructs every picture, one after the other; “paced”
-is the live pipeline behind a camera of {rate:g} Hz, where the newest frame wins and the rest is
-dropped. Latency is from the grab to the face in metres; the time until light leaves the screen is
-not known. ± is the range of the rounds' medians: rows closer than that are not told apart."""
+beforehand. {ways} ± is the range of the rounds' medians: rows closer than that are not told
+apart."""
+_WHOLE = """“As fast as it can” reconstructs every picture, one after the other; “paced” is the live
+pipeline behind a camera of {rate:g} Hz, where the newest frame wins and the rest is dropped.
+Latency is from the grab to the face in metres, “drawn” from the grab until the draw call has
+returned; the time until light leaves the screen is not known."""
+_ALONE = """Each stage ran by itself on what the stages before it make of eight pictures, caches
+warm: the sum is not the frame. “align” warps the crop too, which is part of “depth” in the
+pipeline; “geometry” makes the triangles too; “mesh” is a GLB in memory."""
 
 # Heading, path to the figure, digits, factor.
 _COLUMNS: tuple[tuple[str, tuple[str, ...], int, float], ...] = (
@@ -62,6 +67,10 @@ _COLUMNS: tuple[tuple[str, tuple[str, ...], int, float], ...] = (
     ("CPU ms a frame", ("open", "cpu_s_per_frame"), 1, 1000),
     ("peak RSS MiB", ("peak_rss_mb",), 0, 1),
     ("GPU MiB", ("gpu_memory_mb",), 0, 1),
+)
+_DRAWN_COLUMNS: tuple[tuple[str, tuple[str, ...], int, float], ...] = (
+    ("drawn ms", ("closed", "grab_to_drawn", "median_ms"), 2, 1),
+    ("p95", ("closed", "grab_to_drawn", "p95_ms"), 2, 1),
 )
 _STAGE_COLUMNS: tuple[tuple[str, tuple[str, ...], int, float], ...] = tuple(
     (title, (spot,), 3, 1)
@@ -100,8 +109,16 @@ def page_html(report: dict[str, Any], comparison: Sequence[str] = ()) -> str:
         parts.append(f'<h2>{escape(chart.title)}</h2><p class="note">{escape(chart.note)}</p>')
         parts.append(f'<div class="chart">{chart_svg(chart)}</div>')
     parts.append("<h2>Figures</h2>")
-    parts.append(_stage_table(report) if options["stages"] else _table(report["rows"]))
-    how = _HOW.format(repeat=options["repeat"], seconds=options["seconds"], rate=options["rate_hz"])
+    if options["stages"]:
+        parts.append(_stage_table(report["rows"], lambda row: row.get("stages_alone") or {}))
+    else:
+        parts.append(_table(report["rows"]))
+        parts.append("<h2>Stages within the frame</h2>")
+        parts.append('<p class="note">As fast as it can, in the frames in which a stage ran.</p>')
+        done = [row for row in report["rows"] if row.get("open")]
+        parts.append(_stage_table(done, lambda row: row["open"]["stages"]))
+    ways = _ALONE if options["stages"] else _WHOLE.format(rate=options["rate_hz"])
+    how = _HOW.format(repeat=options["repeat"], seconds=options["seconds"], ways=ways)
     parts.append(f"<h2>How it was measured</h2><p>{how}</p>")
     parts.append("</body></html>\n")
     return "\n".join(part for part in parts if part)
@@ -139,31 +156,36 @@ def _list(title: str, lines: Sequence[str], css: str) -> str:
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:
-    heads = "".join(f"<th>{title}</th>" for title, *_ in _COLUMNS)
+    drawn = any((row.get("closed") or {}).get("grab_to_drawn") for row in rows)
+    columns = (*_COLUMNS, *(_DRAWN_COLUMNS if drawn else ()))
+    heads = "".join(f"<th>{title}</th>" for title, *_ in columns)
     lines = [f"<tr><th>what</th><th>runs on</th>{heads}</tr>"]
     for row in rows:
         name = f"<td>{escape(row['label'])}</td>"
         if row["error"]:
-            failed = _failed(row["error"], len(_COLUMNS) + 1)
+            failed = _failed(row["error"], len(columns) + 1)
             lines.append(f"<tr>{name}{failed}</tr>")
         if not row.get("open"):
             continue
         used = row.get("used") or {}
-        where = f"{used.get('provider')} {used.get('precision')}, {used.get('threads')} threads"
-        cells = "".join(f"<td>{_figure(row, *column[1:])}</td>" for column in _COLUMNS)
+        threads = "1 thread" if used.get("threads") == 1 else f"{used.get('threads')} threads"
+        where = f"{used.get('provider')} {used.get('precision')}, {threads}"
+        cells = "".join(f"<td>{_figure(row, *column[1:])}</td>" for column in columns)
         lines.append(f"<tr>{name}<td>{escape(where)}</td>{cells}</tr>")
     return f'<div class="scroll"><table>{"".join(lines)}</table></div>'
 
 
-def _stage_table(report: dict[str, Any]) -> str:
+def _stage_table(
+    rows: Sequence[dict[str, Any]], stages_of: Callable[[dict[str, Any]], dict[str, Any]]
+) -> str:
     heads = "".join(f"<th>{title}</th>" for title, *_ in _STAGE_COLUMNS)
     lines = [f"<tr><th>what</th><th>stage</th>{heads}</tr>"]
-    for row in report["rows"]:
+    for row in rows:
         name = f"<td>{escape(row['label'])}</td>"
         if row["error"]:
             failed = _failed(row["error"], len(_STAGE_COLUMNS) + 1)
             lines.append(f"<tr>{name}{failed}</tr>")
-        for stage, figures in (row.get("stages_alone") or {}).items():
+        for stage, figures in stages_of(row).items():
             cells = "".join(f"<td>{_figure(figures, *c[1:])}</td>" for c in _STAGE_COLUMNS)
             lines.append(f"<tr>{name}<td>{escape(stage)}</td>{cells}</tr>")
     return f'<div class="scroll"><table>{"".join(lines)}</table></div>'

@@ -13,6 +13,7 @@ from typing import Any
 from rtrecon.bench.combination import common
 from rtrecon.bench.config import STAGES, BenchConfig
 from rtrecon.bench.figures import NOISY_SPREAD, undecided
+from rtrecon.bench.machine import busy_before
 from rtrecon.bench.pictures import Footage
 from rtrecon.bench.rows import Row
 from rtrecon.errors import DataError
@@ -20,7 +21,7 @@ from rtrecon.errors import DataError
 __all__ = ["FORMAT", "VERSION", "csv_text", "main_figure", "make_report", "read_report"]
 
 FORMAT, VERSION = "rtrecon-bench", 1
-_MOST_PAIRS = 6
+_MOST_NAMED = 6  # rows or pairs of them in a warning
 
 
 def make_report(
@@ -128,9 +129,11 @@ def _csv_line(row: dict[str, Any]) -> dict[str, Any]:
         line[f"frame_{spot}"] = (opened.get("frame") or {}).get(spot)
     for spot in spots:
         line[f"paced_latency_{spot}"] = (closed.get("latency") or {}).get(spot)
+    for spot in spots:
+        line[f"paced_grab_to_drawn_{spot}"] = (closed.get("grab_to_drawn") or {}).get(spot)
     line |= {f"paced_{n}": closed.get(n) for n in ("rate_hz", "frames_captured", "frames_dropped")}
     for stage in STAGES[:5]:
-        for spot in (*spots[:3], "mean_per_frame_ms"):
+        for spot in (*spots, "mean_per_frame_ms"):
             line[f"{stage}_{spot}"] = (opened.get("stages") or {}).get(stage, {}).get(spot)
     for stage in STAGES:
         alone = (row.get("stages_alone") or {}).get(stage) or {}
@@ -148,17 +151,20 @@ def _warnings(
     for stage in config.stage or (None,):
         what = f", {stage}" if stage else ""
         known = {r["label"]: f for r in rows if (f := main_figure(r, stage)) is not None}
-        for label, figures in known.items():
-            if (figures["spread_ms"] or 0.0) > NOISY_SPREAD * figures["median_ms"]:
-                warnings.append(
-                    f"{label}{what}: the rounds' medians range over {figures['spread_ms']:.2f} ms "
-                    f"about {figures['median_ms']:.2f} ms: the machine was not quiet"
-                )
+        noisy = [
+            f"{label}, {figures['spread_ms']:.2f} about {figures['median_ms']:.2f} ms"
+            for label, figures in known.items()
+            if (figures["spread_ms"] or 0.0) > NOISY_SPREAD * figures["median_ms"]
+        ]
+        if noisy:
+            warnings.append(
+                f"the machine was not quiet{what}: the rounds' medians range over more than "
+                f"{NOISY_SPREAD:.0%} ({_some(noisy)})"
+            )
         pairs = undecided(known) if config.repeat > 1 else []
-        for one, other in pairs[:_MOST_PAIRS]:
-            warnings.append(f"within the spread, not to be told apart{what}: {one} / {other}")
-        if len(pairs) > _MOST_PAIRS:
-            warnings.append(f"and {len(pairs) - _MOST_PAIRS} more pairs{what}")
+        if pairs:
+            named = [f"{one} / {other}" for one, other in pairs]
+            warnings.append(f"within the spread, not to be told apart{what}: {_some(named)}")
     for row in rows:
         found, wanted = (row.get("open") or {}).get("faces_per_frame"), row["asked"]["faces"]
         if found is not None and found < 0.98 * wanted:
@@ -166,11 +172,15 @@ def _warnings(
     return warnings
 
 
+def _some(texts: Sequence[str]) -> str:
+    more = len(texts) - _MOST_NAMED
+    return "; ".join(texts[:_MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")
+
+
 def _machine_warnings(machine: dict[str, Any]) -> list[str]:
     warnings = []
-    load, cores = machine.get("load_average_1min"), machine.get("cores_usable") or 1
-    if load is not None and load > 0.5 * cores:
-        warnings.append(f"the machine was busy before: load {load:.2f} on {cores} cores")
+    if (busy := busy_before(machine)) is not None:
+        warnings.append(f"the machine was busy before: {busy}")
     if machine.get("governor") == "powersave":
         warnings.append("the CPU governor is powersave: `cpupower frequency-set -g performance`")
     if machine.get("on_battery"):

@@ -19,6 +19,7 @@ _COLUMNS = (
     "fps", "peak", "frame ms", "p95", "p99", "±", "paced ms", "p95", "p99", "drop %",
     "first s", "CPU ms", "RSS MB", "GPU MB",
 )  # fmt: skip
+_DRAWN = ("drawn ms", "p95")  # from the grab until it is drawn: where results are drawn
 
 
 class LiveTable:
@@ -73,21 +74,22 @@ class LiveTable:
 
 
 def final_table(report: dict[str, Any]) -> str:
-    """The rows of a report for people, fastest as they were asked for."""
+    """The rows of a report for people, in the order in which they were asked for."""
     return "\n".join(_lines(report["rows"], None))
 
 
 def _lines(rows: Sequence[dict[str, Any]], states: Sequence[str] | None) -> list[str]:
     alone = any("stages_alone" in row for row in rows)
     columns = ("stage", "min ms", "median ms", "p95 ms", "±", "calls") if alone else _COLUMNS
-    table = [["", *([""] if states else []), *columns]]
-    failures = []
+    drawn = not alone and any((row.get("closed") or {}).get("grab_to_drawn") for row in rows)
+    table = [["", *([""] if states else []), *columns, *(_DRAWN if drawn else ())]]
+    failures: dict[str, list[str]] = {}
     for k, row in enumerate(rows):
         if row["error"]:
-            failures.append(f"{row['label']}: {row['error']}")
+            failures.setdefault(row["error"], []).append(row["label"])
         for cells in _stage_cells(row) if alone else [_cells(row)]:
             state = [states[k]] if states else []
-            table.append([row["label"], *state, *cells])
+            table.append([row["label"], *state, *cells, *(_drawn_cells(row) if drawn else ())])
     widths = [max(len(line[k]) for line in table) for k in range(len(table[0]))]
     left = {0, 1} if states or alone else {0}
     lines = [
@@ -97,7 +99,11 @@ def _lines(rows: Sequence[dict[str, Any]], states: Sequence[str] | None) -> list
         ).rstrip()
         for line in table
     ]
-    return lines + [f"failed: {failure}" for failure in failures]
+    # A model that is not there fails in all its combinations alike.
+    for error, names in failures.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        lines.append(f"failed: {names[0]}{more}: {error}")
+    return lines
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
@@ -115,6 +121,11 @@ def _cells(row: dict[str, Any]) -> list[str]:
         _number(row["peak_rss_mb"], 0),
         _number(row["gpu_memory_mb"], 0),
     ]
+
+
+def _drawn_cells(row: dict[str, Any]) -> list[str]:
+    drawn = (row.get("closed") or {}).get("grab_to_drawn") or {}
+    return [_number(drawn.get(name), 2) for name in ("median_ms", "p95_ms")]
 
 
 def _stage_cells(row: dict[str, Any]) -> list[list[str]]:

@@ -48,6 +48,15 @@ def test_another_machine_or_source_is_said() -> None:
     assert any("other.mp4" in note for note in notes)
 
 
+@pytest.mark.parametrize("busy", ["then", "now"])
+def test_a_busy_machine_is_said(busy: str) -> None:
+    loud = {**MACHINE, "load_average_1min": 1.5}
+    old = report_of({"m": [10.0, 10.0]}, machine=loud if busy == "then" else MACHINE)
+    new = report_of({"m": [10.0, 10.0]}, machine=loud if busy == "now" else MACHINE)
+    _, (note,) = compare_reports(old, new)
+    assert f"busy {busy} (load 1.50 on 2 cores)" in note
+
+
 def test_another_provider_under_auto_is_said() -> None:
     old, new = report_of({"m": [10.0, 10.0]}), report_of({"m": [5.0, 5.0]})
     new["rows"][0]["used"]["provider"] = "cuda"

@@ -147,12 +147,43 @@ def test_warnings_of_the_machine_and_of_noise() -> None:
     assert "--repeat 3" in " ".join(report_of({"m": [10.0]})["warnings"])
 
 
+def test_many_warnings_of_a_kind_are_one() -> None:
+    alike = {f"m{k}": [10.0, 20.0, 10.0] for k in range(9)}
+    noisy, pairs = report_of(alike)["warnings"]
+    assert "m0, 10.00 about 10.10 ms;" in noisy
+    assert noisy.endswith("and 3 more)")
+    assert pairs.endswith("m0 / m6; and 30 more")
+
+
 def test_the_final_table_has_all_rows() -> None:
     lines = final_table(REPORT).splitlines()
     assert len(lines) == 6
     assert "frame ms" in lines[0]
     assert lines[1].startswith("one ")
     assert lines[-1] == "failed: lost <model>: there is no depth model 'lost & gone'"
+
+
+def test_alike_failures_are_one_line() -> None:
+    lines = final_table(report_of({"m": [10.0]}, {"a": "gone", "b": "gone", "c": "other"}))
+    assert lines.splitlines()[-2:] == ["failed: a and 1 more: gone", "failed: c: other"]
+
+
+def test_drawing_is_shown_where_something_was_drawn() -> None:
+    report = report_of({"m": [10.0, 10.5]})
+    page = page_html(report)
+    assert "drawn ms" not in page + final_table(report)
+    drawn = report["rows"][0]["closed"]["latency"] | {"median_ms": 23.456}
+    report["rows"][0]["closed"]["grab_to_drawn"] = drawn
+    assert final_table(report).splitlines()[1].split()[-2] == "23.46"
+    assert "<td>23.46</td>" in page_html(report)
+    (line,) = csv.DictReader(io.StringIO(csv_text(report)))
+    assert float(line["paced_grab_to_drawn_median_ms"]) == 23.456
+
+
+def test_the_page_has_each_stage_of_each_row() -> None:
+    cells = re.findall(r"<td>(\w+)</td><td>(detect|depth)</td>", page_html(REPORT))
+    names = ("one", "two", "three")
+    assert cells == [(name, stage) for name in names for stage in ("detect", "depth")]
 
 
 class _Terminal(io.StringIO):
