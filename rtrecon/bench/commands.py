@@ -97,10 +97,11 @@ def _say_duration(config: BenchConfig, rows: Sequence[Row]) -> None:
     ways = len(config.stage) or 2
     seconds = running * (config.repeat * ways * config.seconds + 2)
     logger.info(
-        "%d combination%s, %d rounds: about %.0f s",
+        "%d combination%s, %d round%s: about %.0f s",
         len(rows),
         "s" if len(rows) > 1 else "",
         config.repeat,
+        "s" if config.repeat > 1 else "",
         seconds,
     )
 
