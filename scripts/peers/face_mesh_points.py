@@ -6,6 +6,8 @@ toward the camera, from no known zero; NaN where no face was found. And ``triang
 """
 
 import sys
+from collections import Counter
+from itertools import combinations
 
 import cv2
 import numpy as np
@@ -17,25 +19,31 @@ POINTS = 468  # of the surface; a refined mesh has ten of the irises behind them
 
 def main() -> None:
     out, *paths = sys.argv[1:]
-    pictures = [cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB) for path in paths]
     np.savez(
         out,
-        points=points_of(pictures, refine=False),
-        refined_points=points_of(pictures, refine=True),
+        points=points_of(paths, refine=False),
+        refined_points=points_of(paths, refine=True),
         triangles=triangles_of(FACEMESH_TESSELATION),
     )
 
 
-def points_of(pictures: list[np.ndarray], *, refine: bool) -> np.ndarray:
-    found = np.full((len(pictures), POINTS, 3), np.nan, dtype=np.float32)
+def square(picture: np.ndarray) -> np.ndarray:
+    """With black to the right or below: of other shapes it is less exact, as it says itself."""
+    height, width = picture.shape[:2]
+    side = max(height, width)
+    return cv2.copyMakeBorder(picture, 0, side - height, 0, side - width, cv2.BORDER_CONSTANT)
+
+
+def points_of(paths: list[str], *, refine: bool) -> np.ndarray:
+    found = np.full((len(paths), POINTS, 3), np.nan, dtype=np.float32)
     with FaceMesh(static_image_mode=True, max_num_faces=1, refine_landmarks=refine) as mesh:
-        for k, picture in enumerate(pictures):
+        for k, path in enumerate(paths):
+            picture = square(cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB))
             faces = mesh.process(picture).multi_face_landmarks
             if faces:
-                height, width = picture.shape[:2]
                 marks = [(p.x, p.y, p.z) for p in faces[0].landmark[:POINTS]]
                 # z has x's scale, says its documentation.
-                found[k] = np.array(marks) * [width, height, width] - [0.5, 0.5, 0.0]
+                found[k] = np.array(marks) * len(picture) - [0.5, 0.5, 0.0]
     return found
 
 
@@ -46,9 +54,10 @@ def triangles_of(edges: frozenset[tuple[int, int]]) -> np.ndarray:
         near.setdefault(a, set()).add(b)
         near.setdefault(b, set()).add(a)
     threes = {tuple(sorted((a, b, c))) for a in near for b in near[a] for c in near[a] & near[b]}
-    # Three neighbours of one point may be joined too: no triangle of the mesh, but round others.
-    inner = {three for three in threes for p in near[three[0]] & near[three[1]] & near[three[2]]}
-    return np.array(sorted(threes - inner), dtype=np.int32)
+    shared = Counter(edge for three in threes for edge in combinations(three, 2))
+    # Three points about a fourth are joined too, yet no triangle: each of their edges is in three.
+    true = [three for three in threes if any(shared[e] < 3 for e in combinations(three, 2))]
+    return np.array(sorted(true), dtype=np.int32)
 
 
 if __name__ == "__main__":
