@@ -54,6 +54,7 @@ def predict_averaged(
             value=np.mean(value, axis=0, dtype=np.float32),
             mask_logit=None if logits is None else np.mean(logits, axis=0, dtype=np.float32),
             kind=plain.kind,
+            along_ray=plain.along_ray,
             expression=plain.expression,
             crop_bgr=plain.crop_bgr,
         )

@@ -79,7 +79,8 @@ class Manifest:
     """A checked ``model.json``.
 
     ``value`` is the graph's output of kind ``kind``; ``mask`` and ``expression`` are the
-    names of those outputs or None. ``files`` maps a precision to its file; ``best`` maps
+    names of those outputs or None. ``along_ray``: a relief is along the ray through the crop's
+    middle, not along the optical axis. ``files`` maps a precision to its file; ``best`` maps
     a provider (or ``default``) to the precision to use there. ``unit_m`` is the length of
     one unit of a ``metric`` model. ``batch`` is how many crops the graph takes at once, where
     it is fixed; ``origin`` names the checkpoint that it was exported from.
@@ -95,6 +96,7 @@ class Manifest:
     crop: CropSpec
     files: Mapping[str, ModelFile]
     best: Mapping[str, str] = field(default_factory=dict)
+    along_ray: bool = False
     unit_m: float = 1.0
     licence: str = ""
     source: str = ""
@@ -182,6 +184,7 @@ class _Reader:
             crop=self._crop(),
             files=self._files(),
             best={str(k): str(v) for k, v in self._object("best", optional=True).items()},
+            along_ray=self._along_ray(kind),
             unit_m=_UNIT_M[unit],
             licence=str(self._data.get("licence", self._data.get("license", ""))),
             source=str(self._data.get("source", "")),
@@ -218,6 +221,14 @@ class _Reader:
             mean=(mean[0], mean[1], mean[2]),
             std=(std[0], std[1], std[2]),
         )
+
+    def _along_ray(self, kind: str) -> bool:
+        along = self._data.get("relief_along", "axis")
+        if along not in ("axis", "ray"):
+            self._fail(f'"relief_along" must be axis or ray, not {along!r}')
+        if along == "ray" and kind != "relief":
+            self._fail(f'"relief_along" is of a relief, and this model gives {kind}')
+        return bool(along == "ray")
 
     def _crop(self) -> CropSpec:
         spec = self._object("crop", optional=True)

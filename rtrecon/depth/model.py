@@ -28,7 +28,8 @@ class DepthPrediction:
     ``value`` (h, w) float32 of the given ``kind``: ``relief`` (z_ref - z) / W without unit,
     ``inverse`` affine in 1/z, ``metric`` metres. ``mask_logit`` (h, w) float32, above zero on
     the head, or None. ``expression`` (k,) float32 coefficients or None. ``crop_bgr``
-    (h, w, 3) uint8 is the picture the network saw.
+    (h, w, 3) uint8 is the picture the network saw. ``along_ray``: a relief is along the ray
+    through the crop's middle, not the optical axis (`rtrecon.geometry.rays.ray_slope`).
     """
 
     value: Float32Array
@@ -36,6 +37,7 @@ class DepthPrediction:
     kind: DepthKind
     expression: Float32Array | None = None
     crop_bgr: BgrImage | None = None
+    along_ray: bool = False
 
 
 class DepthModel:
@@ -168,6 +170,7 @@ class DepthModel:
                 value=values[k],
                 mask_logit=None if masks is None else masks[k],
                 kind=self.kind,
+                along_ray=self.manifest.along_ray,
                 expression=None
                 if expressions is None
                 else np.asarray(expressions, dtype=np.float32).reshape(batch, -1)[k],

@@ -11,7 +11,7 @@ import numpy as np
 from rtrecon.faces.align import Crop
 from rtrecon.types import Float32Array, Float64Array, Intrinsics
 
-__all__ = ["CropRays", "crop_rays", "undistort"]
+__all__ = ["CropRays", "crop_rays", "ray_slope", "undistort"]
 
 # Distortion is smooth over a crop: a polynomial through so many Chebyshev nodes an axis
 # follows it to a thousandth of a pixel.
@@ -40,6 +40,23 @@ class CropRays:
     def spacing(self) -> float:
         """Distance of neighbouring crop pixels in metres at a depth of one metre."""
         return float(self.span / self.x.shape[1])
+
+
+def ray_slope(ray: Float64Array) -> Float64Array:
+    """Slope (2,) across the view of a relief along the optical axis over one along a ray.
+
+    A crop does not show where in the picture it was cut: its pixels show, to first order, the
+    face as seen along the ray through their middle, and a network can know depth along that ray
+    alone. A point at the offset r from a point on the ray appears at u = r_xy - ray r_z beside it,
+    and r_z = (r . d) / |d|^2 - u . ray / |d|^2 with d = (ray, 1): the two depths differ by a plane.
+
+    Args:
+        ray: (2,) x, y of the middle ray at depth one.
+
+    Returns:
+        Gain of relief a unit of u, both in the same unit of length, in the axes of ``ray``.
+    """
+    return np.asarray(ray / (1.0 + ray @ ray))
 
 
 def undistort(points_px: Float32Array | Float64Array, intrinsics: Intrinsics) -> Float64Array:

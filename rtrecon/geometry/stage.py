@@ -16,7 +16,7 @@ from rtrecon.geometry.landmarks import Landmarks
 from rtrecon.geometry.mask import clean_mask, ellipse_mask, mask_outside_picture
 from rtrecon.geometry.pool import BufferPool
 from rtrecon.geometry.pose import fit_pose, guess_pose
-from rtrecon.geometry.rays import CropRays, crop_rays
+from rtrecon.geometry.rays import CropRays, crop_rays, ray_slope, undistort
 from rtrecon.geometry.reconstruction import (
     BoolArray,
     FaceGrid,
@@ -64,7 +64,9 @@ class _Scratch:
     """Work arrays for one crop size."""
 
     def __init__(self, size: int, ipd_m: float) -> None:
-        self.x, self.y, self.z = (np.empty((size, size), dtype=np.float32) for _ in range(3))
+        self.x, self.y, self.z, self.tilt = (
+            np.empty((size, size), dtype=np.float32) for _ in range(4)
+        )
         self.fill = np.empty((size + 2, size + 2), dtype=np.uint8)
         self.surface = SurfaceScratch.create(size)
         self.reader = ReliefReader(size, ipd_m)
@@ -151,6 +153,9 @@ class GeometryStage:
         ratio = scratch.z
         np.multiply(relief, np.float32(-rays.span), out=ratio)
         np.add(ratio, np.float32(1.0), out=ratio)
+        if prediction.along_ray:
+            # After the filter: along its own ray a face stays as it is when it crosses the picture.
+            _to_optical_axis(ratio, rays, crop, intrinsics, scratch.tilt)
         valid = self._pool.take((size, size), np.bool_)
         _mask(ratio, logit, marks, valid)
         mask_outside_picture(valid, crop, width, height)
@@ -269,6 +274,18 @@ class GeometryStage:
         M *= scale
         M[:, 2:] += 0.5 * scale - 0.5
         return Texture(small, M)
+
+
+def _to_optical_axis(
+    ratio: Float32Array, rays: CropRays, crop: Crop, intrinsics: Intrinsics, work: Float32Array
+) -> None:
+    """Turn ``ratio``, depth over the reference depth, from the crop's middle ray to the axis."""
+    middle = np.full((1, 2), (crop.size_px - 1) / 2.0)
+    M = crop.M_picture_crop
+    ray = undistort(middle @ M[:, :2].T + M[:, 2], intrinsics)[0]
+    slope = ray_slope(ray)
+    cv2.addWeighted(rays.x, -slope[0], rays.y, -slope[1], float(slope @ ray), dst=work)
+    np.add(ratio, work, out=ratio)
 
 
 def _mask(

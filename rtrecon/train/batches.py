@@ -12,10 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from rtrecon.geometry.rays import ray_slope
 from rtrecon.train.dataset import ShardDataset
 from rtrecon.train.face_model import ARKIT_NAMES
 from rtrecon.train.heads.regions import face_region
 from rtrecon.train.losses import Targets
+from rtrecon.types import Float64Array
 
 __all__ = ["Batch", "batches", "make_batch"]
 
@@ -153,6 +155,10 @@ def _sample(
     inside = soft[..., 1] > 0.6
     value = np.where(inside, soft[..., 0] / np.maximum(soft[..., 1], 1e-6), 0.0) * zoom
     marks = (marks @ full[:, :2].T + full[:, 2] + 0.5) / size_px
+    ray = _middle_ray(np.asarray(row["intrinsics"], dtype=np.float64), full, size_px, zoom * scale)
+    across = (np.arange(out, dtype=np.float32) + 0.5) / out - 0.5
+    slope = ray_slope(ray)
+    value = np.where(inside, value - slope[0] * across - slope[1] * across[:, None], 0.0)
     turn = np.array(
         [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
     )
@@ -161,6 +167,7 @@ def _sample(
         marks = marks[_FLIP_68]
         expression = expression[_FLIP_EXPRESSION]
         R = _MIRROR @ R @ _MIRROR
+    R = _facing(ray) @ R
     return (
         image,
         value.astype(np.float32),
@@ -172,6 +179,27 @@ def _sample(
         R,
         np.float32(W_m / zoom),
     )
+
+
+def _middle_ray(
+    intrinsics: Float64Array, M_out_sample: Float64Array, size_px: int, scale: float
+) -> Float64Array:
+    """(2,) x, y at depth one of the ray through the middle of what is given out, in its axes.
+
+    ``intrinsics`` fx, fy, cx, cy of the sample; ``M_out_sample`` (2, 3), a similarity that
+    enlarges by ``scale`` and may mirror.
+    """
+    linear = M_out_sample[:, :2]
+    middle = np.linalg.solve(linear, (size_px - 1) / 2 - M_out_sample[:, 2])
+    return np.asarray(linear / scale @ ((middle - intrinsics[2:]) / intrinsics[:2]))
+
+
+def _facing(ray: Float64Array) -> Float64Array:
+    """The least rotation (3, 3) that turns the ray (x, y, 1) into the optical axis."""
+    d = np.array([*ray, 1.0]) / np.sqrt(1.0 + ray @ ray)
+    v = np.array([d[1], -d[0], 0.0])
+    cross = np.array([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])
+    return np.asarray(np.eye(3) + cross + cross @ cross / (1.0 + d[2]))
 
 
 def _recolour(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:

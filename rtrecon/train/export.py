@@ -225,6 +225,7 @@ def _manifest(size: int, path: Path, header: dict[str, Any], difference: float) 
     return {
         "name": "face-dpt",
         "kind": "relief",
+        "relief_along": "ray",
         "input": {
             "name": "image",
             "size": [size, size],

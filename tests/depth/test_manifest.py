@@ -27,6 +27,8 @@ def test_defaults(tmp_path) -> None:
     assert manifest.input.size_px == 192
     assert manifest.input.color == "RGB"
     assert manifest.mask is None
+    assert not manifest.along_ray
+    assert load(tmp_path, relief_along="ray").along_ray
     assert (manifest.crop.kind, manifest.crop.side) == ("landmarks", 3.8)
     assert manifest.files["fp32"].path == tmp_path / "model.onnx"
     assert manifest.precision_for("cuda") == "fp32"
@@ -38,6 +40,11 @@ def test_defaults(tmp_path) -> None:
         ({"kind": "voxels"}, '"kind" must be one of relief, inverse, metric'),
         ({"kind": None}, '"kind"'),
         ({"outputs": {}}, '"outputs" must name'),
+        ({"relief_along": "nose"}, '"relief_along" must be axis or ray'),
+        (
+            {"relief_along": "ray", "kind": "metric", "outputs": {"metric": "m"}},
+            '"relief_along" is of a relief',
+        ),
         ({"outputs": {"relief": 3}}, '"outputs" has an entry'),
         ({"outputs": []}, '"outputs" must be an object'),
         ({"input": {"size": [192, 128]}}, "two equal"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -12,6 +13,7 @@ import numpy as np
 from rtrecon.depth.model import DepthPrediction
 from rtrecon.faces.align import Crop, CropSpec, crop_face
 from rtrecon.geometry.mean_face import mean_face
+from rtrecon.geometry.rays import ray_slope
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.geometry.stage import GeometryStage
 from rtrecon.types import Face, Intrinsics, TrackedFace
@@ -76,6 +78,17 @@ class Scene:
         width_m = crop_span(crop, self.camera) * self.z_ref_m
         value = np.nan_to_num((self.z_ref_m - z) / width_m, nan=-3.0).astype(np.float32)
         return DepthPrediction(value, mask_of(z), "relief", None, gray(SIZE, SIZE))
+
+    def relief_along_ray(self, crop: Crop) -> DepthPrediction:
+        """The same of a network whose relief is along the ray through the crop's middle."""
+        M, n = crop.M_picture_crop, SIZE
+        grid = np.stack(np.meshgrid(np.arange(n), np.arange(n)), axis=-1).reshape(-1, 2)
+        middle = rays_of(np.full((1, 2), (n - 1) / 2) @ M[:, :2].T + M[:, 2], self.camera)[0, :2]
+        rays = rays_of(grid @ M[:, :2].T + M[:, 2], self.camera)[:, :2]
+        plane = (rays - middle) @ ray_slope(middle) / crop_span(crop, self.camera)
+        prediction = self.relief(crop)
+        prediction.value -= plane.reshape(n, n).astype(np.float32)
+        return dataclasses.replace(prediction, along_ray=True)
 
     def inverse(self, crop: Crop, scale: float, shift: float) -> DepthPrediction:
         z = self.depth(crop)

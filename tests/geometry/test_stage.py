@@ -75,6 +75,23 @@ def test_plane_is_exact_and_its_normals_are_one(turn) -> None:
     assert angles.max() < 1.5
 
 
+def test_relief_along_its_ray_does_not_depend_on_the_place_in_the_picture() -> None:
+    """A sphere looks the same from every side: along the ray its relief has no slope."""
+    slopes = []
+    for at in ((0.0, 0.0), (0.2, -0.12)):
+        scene = scenes.ellipsoid(0.6, rotation(0), semi_axes_m=(0.1, 0.1, 0.1), at=at)
+        crop = scene.crop()
+        rows, columns = np.nonzero(np.isfinite(scene.depth(crop)))
+        design = np.stack([np.ones(len(rows)), columns, rows], axis=1)
+        for prediction in (scene.relief(crop), scene.relief_along_ray(crop)):
+            values = prediction.value[rows, columns]
+            fit = np.linalg.lstsq(design, values, rcond=None)[0]
+            slopes.append(float(np.linalg.norm(fit[1:])) * scenes.SIZE)
+    _, middle, across, along = slopes
+    assert across > 0.25
+    assert abs(along - middle) < 0.1 * across
+
+
 @pytest.mark.parametrize("camera", [OFF_CENTRE, DISTORTED])
 @pytest.mark.parametrize("at", [(0.0, 0.0), (-0.12, 0.08)])
 def test_any_camera(camera, at) -> None:
@@ -82,6 +99,8 @@ def test_any_camera(camera, at) -> None:
     crop = scene.crop()
     face = scene.reconstruct(crop=crop)
     assert depth_error(scene, face, crop).max() < 0.1 * MM
+    along_ray = scene.reconstruct(scene.relief_along_ray(crop), crop)
+    assert depth_error(scene, along_ray, crop).max() < 0.1 * MM
     pixels = scenes.project(face.points_camera.astype(np.float64), camera)
     rows, columns = np.nonzero(np.isfinite(face.depth_m))
     M = crop.M_picture_crop

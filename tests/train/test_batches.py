@@ -121,3 +121,38 @@ def test_an_error_on_the_thread_reaches_the_caller(shards, monkeypatch):
     source = batches(data, seed=5, first_step=0, count=2, size_px=64)
     with pytest.raises(DataError, match="gone"):
         next(source)
+
+
+class _TurnAndMirror(_Zoom):
+    """Random numbers that zoom, turn by a fifth of a radian and mirror, but do not shift."""
+
+    def __init__(self):
+        self._given = iter([np.log(1.2), 0.2, np.zeros(2)])
+
+    def normal(self, _mean, _sigma, size=None):
+        return next(self._given)
+
+    def random(self):
+        return 0.0
+
+
+@pytest.mark.parametrize("rng", [None, _TurnAndMirror()])
+def test_relief_and_rotation_are_along_the_ray_through_the_middle(rng):
+    focal, cx, cy = 90.0, 70.0, 15.0  # cut far from the picture's middle
+    ray = np.array([(SIZE - 1) / 2 - cx, (SIZE - 1) / 2 - cy]) / focal
+    sample = ellipsoid(np.random.default_rng(2))
+    sample["intrinsics"] = np.array([focal, focal, cx, cy], np.float32)
+    y, x = (np.mgrid[0:SIZE, 0:SIZE] + 0.5) / SIZE - 0.5
+    # A face that looks along the ray, flat: along the axis it leans, along the ray it does not.
+    lean = ray / (1 + ray @ ray)
+    sample["relief"] = (lean[0] * x + lean[1] * y).astype(np.float32)
+    d = np.array([*ray, 1.0]) / np.sqrt(1 + ray @ ray)
+    across = np.cross([0.0, 1.0, 0.0], d)
+    across /= np.linalg.norm(across)
+    sample["R_camera_face"] = np.stack([across, np.cross(d, across), d], axis=1)
+    made = _sample(sample, SIZE, rng)
+    relief, inside, rotation = made[1], made[2], made[7]
+    assert inside.mean() > 0.8
+    inside[:2] = inside[-2:] = inside[:, :2] = inside[:, -2:] = False  # smoothed at the border
+    assert np.abs(relief[inside]).max() < 2e-3
+    np.testing.assert_allclose(rotation[:, 2], [0, 0, 1], atol=1e-6)
