@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rtrecon.errors import DataError
-from rtrecon.geometry.reconstruction import FaceReconstruction, Mesh
+from rtrecon.geometry.reconstruction import FaceGrid, FaceReconstruction, Mesh
 from rtrecon.outputs.grid_mesh import clean_grid_mesh
 from rtrecon.outputs.mesh_files import write_mesh
 from rtrecon.outputs.mesh_ops import close_back, decimate, poisson, smooth
@@ -35,6 +35,9 @@ class MeshOptions:
 
 _PLAIN = MeshOptions()
 
+# Of the widest heads, with a margin.
+_MOUTH_BELOW_EYES_M, _JAW_HALF_WIDTH_M, _NECK_HALF_WIDTH_M = 0.06, 0.095, 0.075
+
 
 def face_mesh(face: FaceReconstruction, options: MeshOptions = _PLAIN) -> SurfaceMesh:
     """The face's mesh in the camera frame: small holes closed, border trimmed, one piece.
@@ -44,20 +47,18 @@ def face_mesh(face: FaceReconstruction, options: MeshOptions = _PLAIN) -> Surfac
     """
     raw = face.mesh()
     M_uv_crop = _uv_of_crop(face, raw)
-    mesh = smooth(clean_grid_mesh(face.grid, raw.texture, M_uv_crop), options.smooth)
-    # Poisson's surface has as many triangles as it likes: there the limit comes last.
-    if options.decimate is not None and not options.poisson:
-        smaller = decimate(mesh, options.decimate)
-        if smaller is not mesh:
-            uv = picture_uv(smaller.vertices, face.intrinsics, face.crop, M_uv_crop)
-            mesh = replace(smaller, uv=uv, texture=mesh.texture)
-    if options.back or options.poisson:
-        mesh = close_back(mesh, face.T_camera_face[:3, 2])
+    mesh = smooth(clean_grid_mesh(_head_alone(face), raw.texture, M_uv_crop), options.smooth)
+    axis = face.T_camera_face[:3, 2]
     if options.poisson:
-        mesh = poisson(mesh)
-        if options.decimate is not None:
-            mesh = decimate(mesh, options.decimate)
-    return mesh
+        # Poisson's surface has as many triangles as it likes: here the limit comes last.
+        closed = poisson(close_back(mesh, axis))
+        return closed if options.decimate is None else decimate(closed, options.decimate)
+    if options.decimate is None:
+        return close_back(mesh, axis) if options.back else mesh
+    if not options.back:
+        return _decimated(mesh, options.decimate, face, M_uv_crop)
+    front = _decimated(mesh, max(options.decimate // 2, 16), face, M_uv_crop)
+    return close_back(front, axis, options.decimate - len(front.triangles))
 
 
 def file_mesh(face: FaceReconstruction, options: MeshOptions = _PLAIN) -> SurfaceMesh:
@@ -95,6 +96,29 @@ def save_mesh(
     else:
         mesh = to_file_frame(SurfaceMesh.of(face_or_mesh))
     return write_mesh(mesh, Path(path), overwrite=overwrite)
+
+
+def _decimated(
+    mesh: SurfaceMesh, triangle_count: int, face: FaceReconstruction, M_uv_crop: Float64Array
+) -> SurfaceMesh:
+    smaller = decimate(mesh, triangle_count)
+    if smaller is mesh:
+        return mesh
+    uv = picture_uv(smaller.vertices, face.intrinsics, face.crop, M_uv_crop)
+    return replace(smaller, uv=uv, texture=mesh.texture)
+
+
+def _head_alone(face: FaceReconstruction) -> FaceGrid:
+    """The face's grid without what lies beside the neck: collar, shoulders."""
+    grid, T = face.grid, face.T_camera_face
+    x, y = (
+        (grid.points_camera - T[:3, 3].astype(np.float32)) @ T[:3, axis].astype(np.float32)
+        for axis in (0, 1)
+    )
+    below_mouth = y - _MOUTH_BELOW_EYES_M
+    half_width = np.clip(_JAW_HALF_WIDTH_M - 0.5 * below_mouth, _NECK_HALF_WIDTH_M, None)
+    beside = (np.abs(x) > half_width) & (below_mouth > 0.0)
+    return replace(grid, valid=grid.valid & ~beside, _triangles=None)
 
 
 def _uv_of_crop(face: FaceReconstruction, mesh: Mesh) -> Float64Array:

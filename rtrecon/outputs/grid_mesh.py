@@ -16,6 +16,7 @@ from rtrecon.types import Float32Array, Float64Array
 __all__ = [
     "GridLike",
     "calm_border",
+    "calm_sides",
     "clean_grid_mesh",
     "close_holes",
     "piece_labels",
@@ -32,9 +33,13 @@ MAX_BRIDGE_SLOPE = 12.0
 facing the camera). More than the live view bridges: the side of a head in front of an ear is
 that steep, and a file is looked at from there too."""
 
-_TRIM_SHARE = 0.015  # radius of what is too thin to keep, as a share of the grid's side
+# Radii of what is too thin to keep, as shares of the grid's side: anywhere, and of what
+# reaches further than _REACH_SHARE (a strap, a collar).
+_TRIM_SHARE, _THREAD_SHARE, _REACH_SHARE = 0.015, 0.03, 0.05
 _FILL_STEPS = 200
 _BORDER_STEPS = 16
+_SIDE_STEPS = 10
+_STEEP_BELOW, _STEEPEST = 0.5, 0.2  # cosine of the angle to the ray: smoothed, and wholly
 
 
 class GridLike(Protocol):
@@ -93,7 +98,8 @@ def clean_grid_mesh(
         colors if texture is None else texture,
     )
     piece = mesh.select(_largest_piece(triangles, len(flat)))
-    return replace(piece, vertices=calm_border(piece.vertices, piece.triangles)).with_normals()
+    calm = calm_sides(calm_border(piece.vertices, piece.triangles), piece.triangles)
+    return replace(piece, vertices=calm).with_normals()
 
 
 def calm_border(
@@ -105,15 +111,7 @@ def calm_border(
     next, by millimetres: a comb, seen from the side. Points move along their rays, so that
     they stay where they were seen.
     """
-    n = len(points)
-    one, other = triangles.ravel(), np.roll(triangles, -1, axis=1).ravel()
-    edges = np.minimum(one, other).astype(np.int64) * n
-    edges += np.maximum(one, other)
-    edges.sort()
-    repeated = edges[1:] == edges[:-1]
-    # An edge of one triangle alone is on the border.
-    alone = ~(np.append(repeated, False) | np.insert(repeated, 0, False))
-    on, border = np.unique(np.stack(np.divmod(edges[alone], n)), return_inverse=True)
+    on, border = np.unique(_border_edges(triangles, len(points)), return_inverse=True)
     border = border.reshape(2, -1)
     one, other = np.concatenate([border, border[::-1]], axis=1)  # each both ways
     count = np.bincount(one)
@@ -125,19 +123,69 @@ def calm_border(
     return calm
 
 
+def calm_sides(
+    points: Float32Array, triangles: Int32Array, steps: int = _SIDE_STEPS
+) -> Float32Array:
+    """``points`` (n, 3) camera frame with the depth of steep parts smoothed.
+
+    On the side of a head a pixel's error in where the side begins is centimetres of depth:
+    streaks, row by row. The steeper, the more it is smoothed; what faces the camera and the
+    border stay. Points move along their rays.
+    """
+    rays = points / np.linalg.norm(points, axis=1, keepdims=True)
+    facing = -(rays * vertex_normals(points, triangles)).sum(axis=1)
+    share = 0.5 * np.clip((_STEEP_BELOW - facing) / (_STEEP_BELOW - _STEEPEST), 0.0, 1.0)
+    share[_border_edges(triangles, len(points))] = 0.0
+    one = triangles[:, [0, 1, 2, 0, 1, 2]].ravel()
+    other = triangles[:, [1, 2, 0, 2, 0, 1]].ravel()
+    steep = share[one] > 0.0
+    if not steep.any():
+        return points
+    moved, place = np.unique(one[steep], return_inverse=True)
+    other, share = other[steep], share[moved]
+    count = np.bincount(place)
+    z = points[:, 2].astype(np.float64)
+    for _ in range(steps):
+        z[moved] += share * (np.bincount(place, weights=z[other]) / count - z[moved])
+    calm = points.copy()
+    calm[moved] *= (z[moved] / points[moved, 2])[:, None].astype(np.float32)
+    return calm
+
+
+def _border_edges(triangles: Int32Array, vertex_count: int) -> npt.NDArray[np.int64]:
+    """(2, k) vertices of the edges that one triangle alone has."""
+    one, other = triangles.ravel(), np.roll(triangles, -1, axis=1).ravel()
+    edges = np.minimum(one, other).astype(np.int64) * vertex_count
+    edges += np.maximum(one, other)
+    edges.sort()
+    repeated = edges[1:] == edges[:-1]
+    alone = ~(np.append(repeated, False) | np.insert(repeated, 0, False))
+    return np.stack(np.divmod(edges[alone], vertex_count))
+
+
 def trim_border(valid: BoolArray) -> BoolArray:
     """The largest piece of ``valid`` (h, w), without spikes and threads on its border."""
-    radius = max(1, round(_TRIM_SHARE * max(valid.shape)))
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     solid = close_holes(valid, max_share=1.0).astype(np.uint8)
+    side = max(valid.shape)
+    fine, coarse, reach = (
+        _disc(max(1, round(share * side))) for share in (_TRIM_SHARE, _THREAD_SHARE, _REACH_SHARE)
+    )
     # Outside the crop counts as face: a head cut by the crop's edge keeps that edge.
-    padded = cv2.copyMakeBorder(solid, radius, radius, radius, radius, cv2.BORDER_REPLICATE)
-    opened = cv2.morphologyEx(padded, cv2.MORPH_OPEN, kernel)[radius:-radius, radius:-radius]
+    pad = reach.shape[0]
+    padded = cv2.copyMakeBorder(solid, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
+    near_thick = cv2.dilate(cv2.morphologyEx(padded, cv2.MORPH_OPEN, coarse), reach)
+    opened = cv2.min(cv2.morphologyEx(padded, cv2.MORPH_OPEN, fine), near_thick)
+    opened = np.ascontiguousarray(opened[pad:-pad, pad:-pad])
     _, labels, stats, _ = cv2.connectedComponentsWithStats(opened, connectivity=4)
     if len(stats) < 2:
         return valid
     largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
     return np.asarray(valid & (labels == largest))
+
+
+def _disc(radius: int) -> npt.NDArray[np.uint8]:
+    size = 2 * radius + 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)), dtype=np.uint8)
 
 
 def close_holes(valid: BoolArray, max_share: float = MAX_HOLE_SHARE) -> BoolArray:

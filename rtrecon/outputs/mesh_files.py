@@ -58,7 +58,7 @@ def encode_mesh(mesh: SurfaceMesh, path: Path) -> dict[Path, bytes]:
     encode = _ENCODERS.get(path.suffix.lower())
     if encode is None:
         raise DataError(
-            f"{path}: a mesh is written as {', '.join(_ENCODERS)}, not {path.suffix or 'that'!r}"
+            f"{path}: a mesh is written as {', '.join(_ENCODERS)}, not {path.suffix or path.name!r}"
         )
     if len(mesh.triangles) == 0:
         raise DataError(f"{path}: the mesh has no triangle to write")

@@ -88,7 +88,9 @@ def poisson(mesh: SurfaceMesh, depth: int = _POISSON_DEPTH) -> SurfaceMesh:
     return closed
 
 
-def close_back(mesh: SurfaceMesh, axis_camera: Float64Array) -> SurfaceMesh:
+def close_back(
+    mesh: SurfaceMesh, axis_camera: Float64Array, triangle_count: int | None = None
+) -> SurfaceMesh:
     """Close the head behind: a watertight mesh, for printing.
 
     Rings grow from the border of the face to a pole behind it, along an ellipse; the
@@ -98,6 +100,7 @@ def close_back(mesh: SurfaceMesh, axis_camera: Float64Array) -> SurfaceMesh:
     Args:
         mesh: in the camera frame, in one piece.
         axis_camera: (3,) unit vector into the head.
+        triangle_count: of the back at most, as far as the border's length lets it.
 
     Raises:
         DataError: the mesh has no border to start from.
@@ -106,9 +109,15 @@ def close_back(mesh: SurfaceMesh, axis_camera: Float64Array) -> SurfaceMesh:
     if not loops:
         raise DataError("the mesh has no border: it is closed already")
     loops.sort(key=lambda loop: _perimeter(mesh.vertices[loop]))
+    before = len(mesh.triangles)
     for loop in loops[:-1]:
         mesh = _close_flat(mesh, loop)
-    return _add_dome(mesh, loops[-1], axis_camera)
+    rings = _BACK_RINGS
+    if triangle_count is not None:
+        left = triangle_count - (len(mesh.triangles) - before)
+        # A ring has two triangles a vertex of the border, the last one has one.
+        rings = min(max((left // len(loops[-1]) + 1) // 2, 1), _BACK_RINGS)
+    return _add_dome(mesh, loops[-1], axis_camera, rings)
 
 
 def boundary_loops(triangles: Int32Array) -> list[Int32Array]:
@@ -171,7 +180,9 @@ def _close_flat(mesh: SurfaceMesh, loop: Int32Array) -> SurfaceMesh:
     return _extended(mesh, mesh.vertices[loop].mean(axis=0)[None], fan, loop[None, :1], loop)
 
 
-def _add_dome(mesh: SurfaceMesh, loop: Int32Array, axis_camera: Float64Array) -> SurfaceMesh:
+def _add_dome(
+    mesh: SurfaceMesh, loop: Int32Array, axis_camera: Float64Array, ring_count: int
+) -> SurfaceMesh:
     axis = np.asarray(axis_camera, dtype=np.float64)
     axis = axis / np.linalg.norm(axis)
     border = mesh.vertices[loop].astype(np.float64)
@@ -181,10 +192,10 @@ def _add_dome(mesh: SurfaceMesh, loop: Int32Array, axis_camera: Float64Array) ->
     depth = _BACK_DEPTH * float(np.median(np.linalg.norm(across, axis=1)))
     n = len(loop)
     rings = []
-    for k in range(1, _BACK_RINGS):
+    for k in range(1, ring_count):
         # Denser towards the pole, whose colour is a mean of all.
-        angle = 0.5 * np.pi * (1.0 - (1.0 - k / _BACK_RINGS) ** 2)
-        window = max(1, round(n * 0.25 * k / _BACK_RINGS)) | 1
+        angle = 0.5 * np.pi * (1.0 - (1.0 - k / ring_count) ** 2)
+        window = max(1, round(n * 0.25 * k / ring_count)) | 1
         shape = _circular_mean(np.column_stack([across, along]), window)
         # Straight back at first, as a skull's side is, then round.
         rings.append(
@@ -194,14 +205,14 @@ def _add_dome(mesh: SurfaceMesh, loop: Int32Array, axis_camera: Float64Array) ->
         )
     points = np.concatenate([*rings, (center + depth * axis)[None]])
     first = len(mesh.vertices)
-    index = np.vstack([loop[None], first + np.arange((_BACK_RINGS - 1) * n).reshape(-1, n)])
+    index = np.vstack([loop[None], first + np.arange((ring_count - 1) * n).reshape(-1, n)])
     a, b = index, np.roll(index, -1, axis=1)
     quads = [
         np.stack([b[:-1], a[:-1], a[1:]], axis=-1).reshape(-1, 3),
         np.stack([b[:-1], a[1:], b[1:]], axis=-1).reshape(-1, 3),
-        np.stack([b[-1], a[-1], np.full(n, first + (_BACK_RINGS - 1) * n)], axis=-1),
+        np.stack([b[-1], a[-1], np.full(n, first + (ring_count - 1) * n)], axis=-1),
     ]
-    like = np.tile(loop, (_BACK_RINGS - 1, 1))
+    like = np.tile(loop, (ring_count - 1, 1))
     return _extended(mesh, points, np.concatenate(quads), like, loop)
 
 
@@ -230,7 +241,8 @@ def _extended(
     if uv is not None:
         middle = uv[loop].mean(axis=0)
         inward = uv[names] + _BACK_INWARD * (middle - uv[names])
-        uv = np.concatenate([uv, inward, np.tile(inward.mean(axis=0), (fill, 1))])
+        pole = inward.mean(axis=0) if len(names) else middle
+        uv = np.concatenate([uv, inward, np.tile(pole, (fill, 1))])
         uv = uv.astype(np.float32)
     vertices = np.concatenate([mesh.vertices, points]).astype(np.float32)
     joined = np.concatenate([mesh.triangles, triangles]).astype(np.int32)

@@ -4,6 +4,7 @@ import numpy as np
 
 from rtrecon.outputs.grid_mesh import (
     calm_border,
+    calm_sides,
     clean_grid_mesh,
     close_holes,
     piece_labels,
@@ -49,6 +50,16 @@ def test_threads_on_the_border_go() -> None:
     assert (trimmed & disc).sum() > 0.98 * disc.sum()
 
 
+def test_straps_on_the_border_go_and_ears_stay() -> None:
+    y, x = np.mgrid[0:192, 0:192]
+    head = (x - 96) ** 2 + (y - 96) ** 2 < 50**2
+    ear = (abs(x - 150) < 12) & (abs(y - 96) < 12)
+    strap = (abs(x - 60) < 4) & (y > 120) & (y < 190)
+    trimmed = trim_border(head | ear | strap)
+    assert not trimmed[155:].any()
+    assert trimmed[90:102, 159].all()
+
+
 def test_no_triangle_bridges_a_depth_jump() -> None:
     face = make_face()
     face.grid.points_camera[:, 48:] *= 1.3  # the right half 13 cm behind
@@ -82,6 +93,25 @@ def test_uv_are_pixel_centres() -> None:
     assert mesh.texture is not None
     column, row = (mesh.uv * 96 - 0.5).round().astype(int).T
     np.testing.assert_array_equal(mesh.texture[row, column], mesh.colors)
+
+
+def test_streaks_on_a_steep_side_are_calmed_and_the_front_stays() -> None:
+    rows, columns = np.mgrid[0:30, 0:30].astype(np.float32)
+    z = 0.5 + 0.006 * np.maximum(columns - 12, 0)  # 6 mm a pixel of 0.5 mm: steep
+    z[::2, 16:] += 0.004
+    points = np.stack([columns * 1e-3 * z, rows * 1e-3 * z, z], axis=-1).astype(np.float32)
+    a = (np.arange(29)[:, None] * 30 + np.arange(29)).ravel()
+    triangles = np.concatenate(
+        [np.stack([a, a + 30, a + 1], 1), np.stack([a + 1, a + 30, a + 31], 1)]
+    ).astype(np.int32)
+    calm = calm_sides(points.reshape(-1, 3), triangles).reshape(30, 30, 3)
+    rough = np.abs(np.diff(calm[8:-8, 20:25, 2], axis=0)).mean()
+    assert rough < 0.4 * np.abs(np.diff(points[8:-8, 20:25, 2], axis=0)).mean()
+    np.testing.assert_array_equal(calm[:, :10], points[:, :10])
+    np.testing.assert_array_equal(calm[0], points[0])
+    np.testing.assert_allclose(
+        calm[..., :2] / calm[..., 2:], points[..., :2] / points[..., 2:], rtol=1e-5
+    )
 
 
 def test_comb_on_the_border_is_calmed_along_the_rays() -> None:
