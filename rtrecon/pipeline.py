@@ -18,7 +18,7 @@ from rtrecon.depth.averaging import predict_averaged
 from rtrecon.depth.model import load_depth_model
 from rtrecon.errors import DataError, RtreconError
 from rtrecon.faces.align import Crop, crop_face
-from rtrecon.faces.mtcnn import Mtcnn
+from rtrecon.faces.mtcnn import Mtcnn, check_picture
 from rtrecon.faces.tracker import FaceTracker
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.geometry.stage import GeometryStage
@@ -212,6 +212,7 @@ def reconstruct(
         image = picture.image
         if fov_deg is None and intrinsics is None:
             fov_deg = picture.fov_deg
+    check_picture(image)
     recon = Reconstructor(
         model,
         provider,

@@ -90,8 +90,9 @@ class Intrinsics:
             raise DataError(f"cannot read intrinsics {path}: {error.strerror}") from error
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(
-                f"intrinsics {path} is not what it should be ({error!r}): it must be JSON with "
-                'numbers "fx", "fy", "cx", "cy", "width", "height" and optional "dist"'
+                f"intrinsics {path} is not what it should be ({type(error).__name__}: {error}): "
+                'it must be JSON with numbers "fx", "fy", "cx", "cy", "width", "height" and '
+                'optional "dist"'
             ) from error
 
     def scaled(self, width: int, height: int) -> Intrinsics:

@@ -36,6 +36,11 @@ def test_saving_goes_by_the_suffix(
     assert path.stat().st_size > 1000
 
 
+def test_what_imread_answers_for_a_missing_file_is_refused(dome_model: Path) -> None:
+    with pytest.raises(DataError, match="not NoneType"):
+        rtrecon.reconstruct(cv2.imread("missing.png"), model=dome_model)  # type: ignore[arg-type]
+
+
 def test_another_suffix_is_refused(dome_model: Path, picture: np.ndarray, tmp_path: Path) -> None:
     (face,) = rtrecon.reconstruct(picture, model=dome_model)
     with pytest.raises(DataError, match="stl"):

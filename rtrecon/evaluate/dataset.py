@@ -62,9 +62,14 @@ class DepthDataset:
             ) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
-                f"{path} is not what it should be ({error!r}): it must have numbers fx, fy, cx, "
-                'cy, depth_unit_mm and "frames": [{"id": ...}, ...]'
+                f"{path} is not what it should be ({type(error).__name__}: {error}): it must have "
+                'numbers fx, fy, cx, cy, depth_unit_mm and "frames": [{"id": ...}, ...]'
             ) from error
+        outside = [
+            name for name in self.ids if ".." in Path(name).parts or Path(name).is_absolute()
+        ]
+        if outside:
+            raise DataError(f"{path}: the id {outside[0]!r} leads out of the folder")
         if not self.ids:
             raise DataError(f"{path} names no frame")
         if self._unit_m <= 0 or self._fps <= 0:

@@ -94,7 +94,9 @@ def draw_frame_plot(
         y_label = top + 12 + 26 * number
         cv2.line(plot, (right + 16, y_label), (right + 44, y_label), color, 3, cv2.LINE_AA)
         mean = report.overall()["mae_mm"]
-        _text(plot, f"{report.name}  {mean:.1f}", (right + 52, y_label + 5))
+        # Of a long name, which is a path, its end says more.
+        name = report.name if len(report.name) <= 17 else f"..{report.name[-15:]}"
+        _text(plot, f"{name}  {mean:.1f}", (right + 52, y_label + 5))
     return plot
 
 

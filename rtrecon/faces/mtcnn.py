@@ -195,9 +195,11 @@ def check_picture(image: object) -> None:
     Raises:
         DataError: says what it is and how to convert it.
     """
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
-        kind = getattr(image, "dtype", type(image).__name__)
-        raise DataError(f"a picture must be a uint8 array, not {kind}: scale it to 0..255")
+    if not isinstance(image, np.ndarray):
+        # cv2.imread answers None for a file that it cannot read.
+        raise DataError(f"a picture must be a uint8 array, not {type(image).__name__}")
+    if image.dtype != np.uint8:
+        raise DataError(f"a picture must be a uint8 array, not {image.dtype}: scale it to 0..255")
     if image.ndim != 3 or image.shape[2] != 3:
         remedy = {
             (2, None): "cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)",

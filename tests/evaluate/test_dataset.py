@@ -53,6 +53,8 @@ def test_a_frame_may_have_its_own_camera(dataset_folder: Path) -> None:
         ({"frames": []}, "no frame"),
         ({"frames": [1, 2]}, "not what it should be"),
         ({"frames": [{"id": "gone"}]}, "missing"),
+        ({"frames": [{"id": "a/../../b"}]}, "leads out of the folder"),
+        ({"frames": [{"id": "/b"}]}, "leads out of the folder"),
     ],
 )
 def test_wrong_meta(dataset_folder: Path, change: dict[str, Any], message: str) -> None:
@@ -60,6 +62,13 @@ def test_wrong_meta(dataset_folder: Path, change: dict[str, Any], message: str) 
     (dataset_folder / "meta.json").write_text(json.dumps({**meta, **change}))
     with pytest.raises(DataError, match=message):
         DepthDataset(dataset_folder)[0]
+
+
+def test_binary_meta_is_not_printed(dataset_folder: Path) -> None:
+    (dataset_folder / "meta.json").write_bytes(b"\x89PNG" + bytes(5000))
+    with pytest.raises(DataError) as caught:
+        DepthDataset(dataset_folder)
+    assert len(str(caught.value)) < 400 + len(str(dataset_folder))
 
 
 def test_no_dataset(tmp_path: Path) -> None:
