@@ -1,9 +1,9 @@
-"""Draw the gallery of docs/accuracy.md: pictures, their reconstructed normals and side views.
+"""Draw the gallery of docs/accuracy.md: pictures, their reconstructed surface and side views.
 
     python scripts/make_gallery.py --out docs/images/gallery.jpg PICTURE... [--model DIR ...]
 
-A row a picture: the crop, then for each model the shaded surface (bare, lit from the upper
-left) and the textured surface from 35 degrees to either side.
+A row a picture: the crop, then for each model the bare surface lit from the upper left, from the
+camera's side, and the textured surface from 35 degrees to either side.
 """
 
 import argparse
@@ -12,12 +12,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from rtrecon.outputs.face_mesh import face_mesh
+from rtrecon.outputs.raster import render_views
 from rtrecon.pictures import read_picture
 from rtrecon.pipeline import Reconstructor
-from rtrecon.views.offscreen import render_points
 from rtrecon.views.overlay import put_text
 
 SIDE_PX = 300
+SPAN_M = 0.27
 
 
 def main() -> None:
@@ -40,27 +42,22 @@ def main() -> None:
             if not tiles:
                 crop = face.crop.warp(image)
                 tiles.append(cv2.resize(crop, (SIDE_PX, SIDE_PX), interpolation=cv2.INTER_CUBIC))
-            views = [
-                render_points(
-                    face.points_camera, None, face.normals, (SIDE_PX, SIDE_PX), extent_m=0.27
+            mesh = face_mesh(face)
+            center = face.T_camera_face[:3, 3] + [0.0, 0.03, 0.06]
+
+            def view(yaw_deg: float, mesh=mesh, center=center) -> tuple[np.ndarray, np.ndarray]:
+                return render_views(
+                    mesh, yaw_deg, SIDE_PX, SIDE_PX, span_m=SPAN_M, center_camera=center
                 )
-            ]
-            views += [
-                render_points(
-                    face.points_camera,
-                    face.colors,
-                    face.normals,
-                    (SIDE_PX, SIDE_PX),
-                    yaw_deg=yaw,
-                    extent_m=0.27,
-                )
-                for yaw in (-35, 35)
-            ]
-            put_text(views[0], Path(model).name, (8, 20), 1.0)
-            tiles += views
+
+            shaded, _ = view(0.0)
+            if len(models) > 1:
+                put_text(shaded, Path(model).name, (8, 20), 1.0)
+            tiles += [shaded, view(-35.0)[1], view(35.0)[1]]
         rows.append(np.hstack(tiles))
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(args.out), np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, 88])
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 88] if args.out.suffix in (".jpg", ".jpeg") else []
+    cv2.imwrite(str(args.out), np.vstack(rows), quality)
     print(args.out)
 
 
