@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import platform
 import re
 import sys
 from dataclasses import dataclass, field
@@ -9,8 +11,11 @@ from pathlib import Path
 
 import cv2
 
-__all__ = ["CameraInfo", "list_cameras"]
+__all__ = ["CameraInfo", "camera_backends", "list_cameras"]
 
+logger = logging.getLogger(__name__)
+
+_SYSTEM, _DEVICES = Path("/sys/class/video4linux"), Path("/dev")
 _PROBED = 4  # indices tried where the system does not list cameras by itself
 
 
@@ -26,7 +31,7 @@ class CameraInfo:
 
 def list_cameras(*, probe_modes: bool = False) -> list[CameraInfo]:
     """The cameras, by index. With ``probe_modes`` each is opened for its present mode."""
-    found = _list_v4l2() if sys.platform.startswith("linux") else _list_by_opening()
+    found = _list_v4l2() if sys.platform.startswith("linux") else _list_by_library()
     if not probe_modes:
         return found
     return [
@@ -36,12 +41,11 @@ def list_cameras(*, probe_modes: bool = False) -> list[CameraInfo]:
 
 def _list_v4l2() -> list[CameraInfo]:
     cameras = []
-    root = Path("/sys/class/video4linux")
-    if not root.is_dir():
+    if not _SYSTEM.is_dir():
         return []
-    for entry in sorted(root.iterdir(), key=lambda p: int(re.sub(r"\D", "", p.name) or 0)):
+    for entry in sorted(_SYSTEM.iterdir(), key=lambda p: int(re.sub(r"\D", "", p.name) or 0)):
         match = re.fullmatch(r"video(\d+)", entry.name)
-        if match is None or not Path("/dev", entry.name).exists():
+        if match is None or not (_DEVICES / entry.name).exists():
             continue
         try:
             # A webcam has several nodes; the first one gives pictures, the others metadata.
@@ -52,6 +56,27 @@ def _list_v4l2() -> list[CameraInfo]:
             name = entry.name
         cameras.append(CameraInfo(int(match[1]), f"/dev/{entry.name}", name))
     return cameras
+
+
+def camera_backends() -> list[int]:
+    """OpenCV's backends for this system's cameras, the one to try first first."""
+    return {
+        "Linux": [cv2.CAP_V4L2],
+        "Darwin": [cv2.CAP_AVFOUNDATION],
+        "Windows": [cv2.CAP_MSMF, cv2.CAP_DSHOW],
+    }.get(platform.system(), [cv2.CAP_ANY])
+
+
+def _list_by_library() -> list[CameraInfo]:
+    """macOS and Windows: OpenCV opens cameras by index there, but does not tell their names."""
+    try:
+        from cv2_enumerate_cameras import enumerate_cameras
+
+        found = enumerate_cameras(camera_backends()[0])
+    except (ImportError, NotImplementedError, OSError, RuntimeError) as error:
+        logger.debug("the cameras' names are not known: %s", error)
+        return _list_by_opening()
+    return [CameraInfo(c.index, c.path or str(c.index), c.name) for c in found]
 
 
 def _list_by_opening() -> list[CameraInfo]:

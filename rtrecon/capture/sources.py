@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import logging
-import platform
+import os
 import re
 import threading
 import time
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import cv2
 import numpy as np
 
-from rtrecon.capture.cameras import list_cameras
+from rtrecon.capture.cameras import camera_backends, list_cameras
 from rtrecon.capture.pixels import to_bgr
 from rtrecon.errors import SourceError, SourceLostError
 from rtrecon.types import BgrImage, Frame, Intrinsics
@@ -36,6 +36,7 @@ DEMO_CLIP = Path(__file__).resolve().parent.parent / "data" / "demo.mp4"
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 _OPEN_TIMEOUT_MS = 8000
 _MAX_BAD_IN_A_ROW = 100  # undecodable frames after which a file counts as broken
+_MAX_DAMAGE_S = 1.0  # how long a decoder that fails is asked for a later picture
 
 
 class Source(abc.ABC):
@@ -118,11 +119,14 @@ class Source(abc.ABC):
 class _CaptureSource(Source):
     """What everything read through ``cv2.VideoCapture`` has in common."""
 
+    _passes_damage = False  # whether a grab that fails may have a whole picture behind it
+
     def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
         # Held while the decoder works: letting go of it under its hands crashes OpenCV.
         self._busy = threading.Lock()
+        self._damaged = 0  # pictures passed over, still to be counted before the one grabbed
         self._capture: Any = self._make_capture()
         self.width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         self.height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
@@ -135,13 +139,27 @@ class _CaptureSource(Source):
 
     def grab(self) -> bool:
         """Take the next picture; False when there are no more."""
-        with self._busy:
-            return self._capture is not None and bool(self._capture.grab())
+        if self._damaged:
+            self._damaged -= 1
+            return True
+        # FFmpeg fails at a damaged packet as it does at the end, and goes on behind it.
+        tries = _MAX_BAD_IN_A_ROW if self._passes_damage else 1
+        until_s = time.monotonic() + _MAX_DAMAGE_S
+        for missed in range(tries):
+            with self._busy:
+                if self._capture is None:
+                    return False
+                if self._capture.grab():
+                    self._damaged = missed
+                    return True
+            if time.monotonic() > until_s:
+                break
+        return False
 
     def retrieve(self, out: BgrImage | None = None) -> BgrImage | None:
         """Decode what was grabbed; None if it cannot be decoded."""
         with self._busy:
-            if self._capture is None:
+            if self._capture is None or self._damaged:
                 return None
             try:
                 ok, image = (
@@ -176,7 +194,7 @@ class CameraSource(_CaptureSource):
         super().__init__(f"camera {index}")
 
     def _make_capture(self) -> Any:
-        for backend in _camera_backends():
+        for backend in camera_backends():
             capture = cv2.VideoCapture(self._camera_index, backend)
             if capture.isOpened():
                 self._set_mode(capture)
@@ -224,6 +242,8 @@ class CameraSource(_CaptureSource):
 class FileSource(_CaptureSource):
     """A video file, from start to end, or over and over with ``loop``."""
 
+    _passes_damage = True
+
     def __init__(self, path: Path, *, loop: bool = False, name: str | None = None) -> None:
         self._path, self._loop = path, loop
         self._grabbed = 0
@@ -237,6 +257,8 @@ class FileSource(_CaptureSource):
             raise SourceError(f"there is no file {self._path}")
         if self._path.stat().st_size == 0:
             raise SourceError(f"{self._path} is empty")
+        if not os.access(self._path, os.R_OK):
+            raise SourceError(f"{self._path} may not be read: chmod u+r, or run as its owner")
         capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
         if not capture.isOpened() or capture.get(cv2.CAP_PROP_FRAME_WIDTH) <= 0:
             capture.release()
@@ -290,6 +312,7 @@ class StreamSource(_CaptureSource):
     """``rtsp://`` or ``http://``, through FFmpeg with a time limit."""
 
     is_live = True
+    _passes_damage = True
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -366,6 +389,10 @@ class FolderSource(Source):
             logger.warning("%s is not a picture that can be read; left out", self._current)
         return image
 
+    def note_corrupt(self) -> None:
+        """Count a picture that could not be decoded; `retrieve` has named it."""
+        self.corrupt += 1
+
     def close(self) -> None:
         """Let go of it; safe at any time, from any thread."""
         self._next = len(self._paths)
@@ -387,7 +414,10 @@ def open_source(
     Raises:
         SourceError: it does not exist or cannot be read; says what there is.
     """
-    opened = _open(source, size, rate_hz, loop)
+    try:
+        opened = _open(source, size, rate_hz, loop)
+    except OSError as error:
+        raise SourceError(f"{source} cannot be read: {error.strerror}") from error
     opened.intrinsics = intrinsics
     return opened
 
@@ -404,7 +434,8 @@ def _open(
         return CameraSource(int(text), size, rate_hz)
     if re.match(r"(rtsps?|https?|rtmp|udp|tcp)://", text):
         return StreamSource(text)
-    device = re.fullmatch(r"/dev/video(\d+)", text)
+    # Links such as /dev/v4l/by-id/... name a camera whatever its number is today.
+    device = re.fullmatch(r"/dev/video(\d+)", os.path.realpath(text))
     if device is not None:
         return CameraSource(int(device[1]), size, rate_hz)
     path = Path(source)
@@ -423,14 +454,6 @@ def _open(
         f"there is no file, folder or camera {text!r} (cameras: {names}); give an index, a path, "
         "an rtsp:// or http:// address, or `demo`"
     )
-
-
-def _camera_backends() -> list[int]:
-    return {
-        "Linux": [cv2.CAP_V4L2],
-        "Darwin": [cv2.CAP_AVFOUNDATION],
-        "Windows": [cv2.CAP_MSMF, cv2.CAP_DSHOW],
-    }.get(platform.system(), [cv2.CAP_ANY])
 
 
 def _read_picture(path: Path) -> BgrImage | None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 from pathlib import Path
 
 import cv2
@@ -8,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from rtrecon.capture import open_source
+from rtrecon.capture import CameraInfo, open_source
 from rtrecon.capture.pixels import to_bgr
 from rtrecon.capture.sources import DEMO_CLIP
 from rtrecon.errors import SourceError, SourceLostError
@@ -97,6 +99,51 @@ def test_a_truncated_video_gives_what_is_whole_and_says_so(
         caplog.clear()
         assert sum(1 for _ in source) == 40
     assert "ends after" not in caplog.text
+
+
+def test_damaged_pictures_in_a_video_are_passed_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_video(tmp_path / "a.avi", 9)
+    data = bytearray((tmp_path / "a.avi").read_bytes())
+    starts = [match.start() for match in re.finditer(b"\xff\xd8\xff", data)]
+    assert len(starts) == 9
+    for start in starts[3:5]:
+        header = data.index(b"\xff\xc0", start)
+        data[header + 5 : header + 9] = bytes(4)  # height and width
+    (tmp_path / "bad.avi").write_bytes(data)
+    with open_source(tmp_path / "bad.avi") as source:
+        levels = [round(float(frame.image.mean()) / 10) for frame in source]
+        assert source.corrupt == 2
+    assert levels == [0, 1, 2, 5, 6, 7, 8]
+    assert caplog.text.count("cannot be decoded") == 1
+    assert "ends after" not in caplog.text
+
+
+def test_a_camera_by_name_or_by_a_link_to_its_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = [CameraInfo(91, "/dev/video91", "Inside"), CameraInfo(92, "/dev/video92", "HD Webcam")]
+    monkeypatch.setattr("rtrecon.capture.sources.list_cameras", lambda: known)
+    link = tmp_path / "usb-cam"
+    link.symlink_to("/dev/video92")
+    for source in ("hd web", link):
+        with pytest.raises(SourceError, match="camera 92"):
+            open_source(source)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read all")
+def test_what_may_not_be_read_is_named(tmp_path: Path) -> None:
+    folder, file = tmp_path / "pictures", tmp_path / "a.avi"
+    folder.mkdir()
+    write_video(file, 2)
+    for path in (folder, file):
+        path.chmod(0)
+        try:
+            with pytest.raises(SourceError, match=path.name):
+                open_source(path)
+        finally:
+            path.chmod(0o700)
 
 
 def test_a_video_without_a_whole_picture_is_an_error(tmp_path: Path) -> None:

@@ -242,6 +242,7 @@ class _Mjpeg(http.server.BaseHTTPRequestHandler):
     """A camera on the network that breaks off after ``limit`` pictures."""
 
     limit = 12
+    damaged: frozenset[int] = frozenset()
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -249,6 +250,9 @@ class _Mjpeg(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         for k in range(self.limit):
             _, code = cv2.imencode(".jpg", np.full((48, 64, 3), 10 * k, np.uint8))
+            if k in self.damaged:
+                header = code.tobytes().index(b"\xff\xc0")
+                code[header + 5 : header + 9] = 0  # height and width
             self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\n")
             self.wfile.write(f"Content-Length: {len(code)}\r\n\r\n".encode() + code.tobytes())
             self.wfile.write(b"\r\n")
@@ -274,3 +278,19 @@ def test_a_stream_that_stops_midway(opened: Callable[..., CaptureThread]) -> Non
     with pytest.raises(SourceLostError, match=r"127\.0\.0\.1"):  # noqa: PT012
         for _ in range(5):
             thread.read(0.1)
+
+
+def test_damaged_pictures_of_a_stream_are_passed_over() -> None:
+    handler = type("Damaged", (_Mjpeg,), {"damaged": frozenset({6, 9})})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    serving.start()
+    try:
+        with open_source(f"http://127.0.0.1:{server.server_address[1]}/live.mjpg") as source:
+            levels = [round(float(frame.image.mean()) / 10) for frame in source]
+            assert source.corrupt == 2
+    finally:
+        server.shutdown()
+        server.server_close()
+        serving.join()
+    assert levels == [0, 1, 2, 3, 4, 5, 7, 8, 10, 11]
