@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import socket
@@ -22,9 +23,11 @@ def has_display() -> tuple[bool, str]:
         return True, ""
     name = os.environ.get("DISPLAY", "")
     if name:
-        if _x11_answers(name):
-            return True, ""
-        return False, f"the display {name} does not answer"
+        if not _x11_answers(name):
+            return False, f"the display {name} does not answer"
+        if not _x11_admits(name):
+            return False, f"the display {name} refuses this user (xhost, XAUTHORITY)"
+        return True, ""
     wayland = os.environ.get("WAYLAND_DISPLAY", "")
     if wayland:
         path = Path(os.environ.get("XDG_RUNTIME_DIR", "/"), wayland)
@@ -53,4 +56,19 @@ def _x11_answers(name: str) -> bool:
         socket.create_connection((host, 6000 + number), timeout=_TIMEOUT_S).close()
     except OSError:
         return False
+    return True
+
+
+def _x11_admits(name: str) -> bool:
+    """Whether the server lets this user in; True where its library cannot be asked."""
+    try:
+        x11 = ctypes.CDLL("libX11.so.6")
+    except OSError:
+        return True
+    x11.XOpenDisplay.argtypes, x11.XOpenDisplay.restype = [ctypes.c_char_p], ctypes.c_void_p
+    x11.XCloseDisplay.argtypes = [ctypes.c_void_p]
+    display = x11.XOpenDisplay(name.encode())
+    if not display:
+        return False
+    x11.XCloseDisplay(display)
     return True

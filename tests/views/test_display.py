@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes.util
+import os
+import shutil
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -57,3 +61,31 @@ def test_wayland_without_x(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
         server.bind(str(tmp_path / "wayland-7"))
         server.listen()
         assert has_display()[0]
+
+
+def test_a_display_that_refuses_us_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Open3D draws off screen on it, and the window would never be seen."""
+    program = shutil.which("Xvfb")
+    if program is None or ctypes.util.find_library("X11") is None:
+        pytest.skip("Xvfb and libX11 are needed: apt-get install xvfb libx11-6")
+    keys = tmp_path / "keys"
+    cookie = [b"\0", b"MIT-MAGIC-COOKIE-1", bytes(range(16))]
+    fields = b"".join(len(part).to_bytes(2, "big") + part for part in (b"host", *cookie))
+    keys.write_bytes(b"\1\0" + fields)
+    read_end, write_end = os.pipe()
+    command = [program, "-displayfd", str(write_end), "-auth", str(keys)]
+    with subprocess.Popen(
+        command, pass_fds=[write_end], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as server:
+        os.close(write_end)
+        try:
+            with os.fdopen(read_end) as answer:
+                number = answer.readline().strip()
+            monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+            monkeypatch.setenv("DISPLAY", f":{number}")
+            monkeypatch.setenv("XAUTHORITY", os.devnull)
+            shown, reason = has_display()
+        finally:
+            server.terminate()
+    assert not shown
+    assert "refuses" in reason
