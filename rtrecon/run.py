@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtrecon.capture import CaptureThread, list_cameras, open_source
+from rtrecon.capture.sources import CameraSource
 from rtrecon.config import RunConfig, parse_size
-from rtrecon.errors import UserError
+from rtrecon.errors import OutputError, UserError
 from rtrecon.pipeline import LivePipeline, LiveResult, Reconstructor
-from rtrecon.stats import RunStats, peak_rss_mb, versions, write_json
+from rtrecon.stats import STAGES, RunStats, peak_rss_mb, versions, write_json
 from rtrecon.views.display import has_display
 from rtrecon.views.state import Figures, ViewFrame
 
@@ -39,6 +40,9 @@ def run(config: RunConfig) -> int:
     Raises:
         RtreconError: the source, the model or an output cannot be used.
     """
+    if config.stats is not None and not config.stats.absolute().parent.is_dir():
+        # Better said now than after an hour.
+        raise OutputError(f"cannot write {config.stats}: there is no folder {config.stats.parent}")
     view, record = _choose_outputs(config)
     spec = config.source if config.source is not None else _default_source()
     reconstructor = Reconstructor(
@@ -62,6 +66,8 @@ def run(config: RunConfig) -> int:
                 loop=config.loop or (spec == "demo" and view == "window"),
             )
         )
+        if not isinstance(source, CameraSource) and (config.size or config.rate):
+            logger.warning("--size and --rate are for cameras; %s has its own", source.name)
         # Nobody watches a file that is only recorded: no frame of it is left out then.
         unwatched = view == "none" and record is not None
         every_frame = (config.every_frame or unwatched) and not source.is_live
@@ -139,7 +145,7 @@ class _Session:
         from rtrecon.views.window import FaceWindow
 
         window = FaceWindow()
-        frozen = False
+        frozen, shown_state = False, ""
         try:
             while True:
                 running = self._pipeline.running
@@ -152,6 +158,11 @@ class _Session:
                         window.update(self._view(result))
                 elif not running:
                     return
+                state = self._pipeline.capture.stats.state
+                if state != shown_state and self._last is not None and not frozen:
+                    # A camera that was lost gives no results that could say so.
+                    window.update(self._view(self._last))
+                    shown_state = state
                 is_open = window.tick()
                 self._stats.add_stage("view", time.perf_counter_ns() - start_ns - waited_ns)
                 if not is_open:
@@ -195,8 +206,10 @@ class _Session:
     def _stats_object(self, summary: dict[str, Any]) -> dict[str, Any]:
         capture, model = self._pipeline.capture.stats, self._reconstructor.depth_model
         capture_ms = capture.capture_ms.percentiles()
-        if capture_ms:
-            summary["stage_ms"] = {"capture": capture_ms, **summary["stage_ms"]}
+        ran = {**summary["stage_ms"], "capture": capture_ms}
+        # A stage that did not run took no time.
+        idle = {"p50": 0.0, "p95": 0.0, "p99": 0.0}
+        summary["stage_ms"] = {stage: ran.get(stage) or idle for stage in STAGES}
         source = self._source
         return {
             "frames_captured": capture.frames_captured,
@@ -211,7 +224,11 @@ class _Session:
                 "height": source.height,
                 "fps": source.rate_hz,
             },
-            "capture": {"state": capture.state, "reconnects": capture.reconnects},
+            "capture": {
+                "state": capture.state,
+                "reconnects": capture.reconnects,
+                "frames_corrupt": capture.frames_corrupt,
+            },
             "tracker": {"faces_lost": self._reconstructor.tracker.stats.faces_lost},
             "versions": versions(),
         }

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
+from rtrecon.stats import STAGES
+
 Cli = Callable[..., tuple[int, str, str]]
 
 STATS_FIELDS = {
@@ -29,7 +31,10 @@ def test_demo_finds_the_face_in_every_frame(run_cli: Cli, dome_model: Path, tmp_
     assert stats["frames_with_face"] == 60
     assert stats["frames_dropped"] == 0
     assert stats["source"]["width"] == 640
-    assert {"capture", "detect", "track", "align", "depth", "geometry"} <= set(stats["stage_ms"])
+    assert list(stats["stage_ms"]) == list(STAGES)
+    assert all(set(times) == {"p50", "p95", "p99"} for times in stats["stage_ms"].values())
+    assert stats["stage_ms"]["depth"]["p50"] > 0
+    assert stats["stage_ms"]["view"]["p50"] == 0
     assert "60 degrees" in err
 
 
@@ -100,6 +105,7 @@ def test_stats_into_a_missing_folder_fail_with_a_reason(
     )  # fmt: skip
     assert code == 1
     assert "cannot write" in err
+    assert "frames," not in err  # said before the run, not after it
 
 
 def test_record_into_a_file_is_refused(run_cli: Cli, dome_model: Path, tmp_path: Path) -> None:
