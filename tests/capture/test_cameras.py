@@ -59,7 +59,7 @@ def test_without_the_library_they_are_tried(monkeypatch: pytest.MonkeyPatch) -> 
         def __init__(self, index: int) -> None:
             self._index = index
 
-        def isOpened(self) -> bool:  # noqa: N802
+        def isOpened(self) -> bool:
             return self._index == 1
 
         def release(self) -> None:
