@@ -34,12 +34,13 @@ def model_card(manifest: dict[str, Any], path: Path, data: Path, size_px: int) -
     training = manifest["training"]
     return f"""# Model card: {manifest["name"]}
 
-A small Dense Prediction Transformer that gives the relief of a face from one crop. Crop: upright
-square by five landmarks, {manifest["crop"]["side"]} of their unit wide, {size_px} px.
+A small Dense Prediction Transformer that gives the relief of a face from one crop, along the ray
+through the crop's middle. Crop: upright square by five landmarks, {manifest["crop"]["side"]} of
+their unit wide, {size_px} px.
 
 - **Made by** `python -m rtrecon.train generate`, `fit` and `export`; last run: seed
-  {training["seed"]}, {training["step"]} steps, {training["size"]} px. `weights.safetensors` goes on
-  with `fit --init`.
+  {training["seed"]}, {training["step"]} steps, {training["size"]} px. All commands and seeds:
+  docs/decisions/face-dpt-training.md. `weights.safetensors` goes on with `fit --init`.
 - **Data**: synthetic heads of ICT-FaceKit (MIT) alone; no photograph of a person. What the
   generator does not draw, the network has not seen.
 - **Licence**: {manifest["licence"]}, see LICENSE.
