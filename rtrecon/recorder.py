@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rtrecon.geometry.reconstruction import FaceReconstruction
     from rtrecon.views.state import ViewFrame
 
-__all__ = ["Recorder", "write_snapshot"]
+__all__ = ["Recorder", "unused_folder", "write_snapshot"]
 
 
 class Recorder:
@@ -78,6 +78,13 @@ class Recorder:
             raise OutputError(f"cannot write {self._poses_path}: {error.strerror}") from error
         written.append(self._poses_path)
         return written + _write_faces(self._folder, last_faces, prefix="")
+
+
+def unused_folder(folder: Path) -> Path:
+    """``folder``, or one in it named by the time of day if it holds a recording already."""
+    if not (folder / "poses.jsonl").exists():
+        return folder
+    return folder / time.strftime("%Y%m%d-%H%M%S")
 
 
 def write_snapshot(folder: Path, view: ViewFrame) -> list[Path]:

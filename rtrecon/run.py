@@ -271,7 +271,9 @@ class _Session:
 
     def _toggle_recording(self) -> None:
         if self._recorder is None:
-            folder = self._config.record or DEFAULT_FOLDER
+            from rtrecon.recorder import unused_folder
+
+            folder = unused_folder(self._config.record or DEFAULT_FOLDER)
             self.start_recording(folder)
             logger.info("recording into %s", folder)
             return
