@@ -195,12 +195,14 @@ def reconstruct(
     intrinsics: Intrinsics | str | Path | None = None,
     ipd_mm: float = 63.0,
     passes: int = 2,
+    min_face_px: int = 48,
 ) -> list[FaceReconstruction]:
     """The faces of one picture, largest first, at the quality of ``rtrecon image``.
 
     ``image`` is (H, W, 3) uint8 BGR or a file; a file's own focal length is used if it has
-    one and neither ``fov_deg`` nor ``intrinsics`` is given. For many pictures make one
-    `Reconstructor` and keep it.
+    one and neither ``fov_deg`` nor ``intrinsics`` is given. ``min_face_px`` is the smallest
+    face looked for; below the default, patterns are taken for faces more often. For many
+    pictures make one `Reconstructor` and keep it.
 
     Raises:
         DataError, ModelError, ProviderError: an argument cannot be used.
@@ -222,6 +224,7 @@ def reconstruct(
         ipd_mm,
         temporal=False,
         passes=passes,
+        min_face_px=min_face_px,
     )
     return recon(image)
 

@@ -26,6 +26,14 @@ def test_a_picture_and_its_file_give_the_same(
     np.testing.assert_array_equal(from_array.points_camera, from_file.points_camera)
 
 
+def test_tiny_faces_are_found_when_asked_for(dome_model: Path, picture: np.ndarray) -> None:
+    (face,) = rtrecon.detect_faces(picture)
+    scale = 16.0 / float((face.box_px[2:] - face.box_px[:2]).min())
+    small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    assert rtrecon.reconstruct(small, model=dome_model) == []
+    assert len(rtrecon.reconstruct(small, model=dome_model, min_face_px=20)) == 1
+
+
 @pytest.mark.parametrize("suffix", [".ply", ".obj", ".glb", ".npz"])
 def test_saving_goes_by_the_suffix(
     dome_model: Path, picture: np.ndarray, tmp_path: Path, suffix: str
