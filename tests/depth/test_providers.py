@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 
 import numpy as np
 import onnxruntime as ort
@@ -14,6 +15,7 @@ from rtrecon.depth.providers.bound import BoundSession
 from rtrecon.depth.providers.engines import EngineKey
 from rtrecon.depth.providers.tensorrt import heartbeat
 from rtrecon.depth.session import create_session
+from rtrecon.errors import ModelError
 from tests.depth.models import SIZE, write_model
 
 GPU = nvidia.Gpu("NVIDIA H200", "9.0", "580.65.06")
@@ -217,3 +219,45 @@ def test_heartbeat_says_that_it_goes_on(caplog) -> None:
     messages = [record.getMessage() for record in caplog.records]
     assert any("so far" in message for message in messages)
     assert "ended after" in messages[-1]
+
+
+class _Asked:
+    """An ONNX Runtime that remembers what it was asked for and runs on the processor."""
+
+    def __init__(self) -> None:
+        self.entries = []
+        self.RunOptions, self.OrtValue = ort.RunOptions, ort.OrtValue
+
+    def InferenceSession(self, file, options, providers):
+        self.entries = providers
+        return self
+
+    def disable_fallback(self) -> None:
+        pass
+
+    def get_providers(self):
+        return [entry if isinstance(entry, str) else entry[0] for entry in self.entries]
+
+    def preload_dlls(self) -> None:
+        sys.stdout.write("Failed to load libcublasLt.so.13")
+
+
+def test_openvino_gets_the_threads(source) -> None:
+    asked, options = _Asked(), ort.SessionOptions()
+    options.intra_op_num_threads = 3
+    REGISTRY["openvino"].open(asked, source, options)
+    assert asked.entries[0][1]["num_of_threads"] == "3"
+
+
+def test_nothing_of_cuda_goes_to_standard_output(capsys) -> None:
+    from rtrecon.depth.providers.cuda import preload
+
+    preload(_Asked())
+    assert capsys.readouterr().out == ""
+
+
+def test_tensorrt_refuses_int8(machine, source, monkeypatch) -> None:
+    tensorrt = REGISTRY["tensorrt"]
+    monkeypatch.setattr(type(tensorrt), "problem", lambda self: None)
+    with pytest.raises(ModelError, match="--precision fp16"):
+        tensorrt.open(_Asked(), dataclasses.replace(source, precision="int8"), ort.SessionOptions())

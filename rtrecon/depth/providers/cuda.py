@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 from typing import Any, ClassVar
 
@@ -75,9 +77,14 @@ class CudaProvider(Provider):
 
 
 def preload(ort: Any) -> None:
-    """CUDA and cuDNN from their wheels are not on the loader's path."""
+    """CUDA and cuDNN from their wheels are not on the loader's path.
+
+    What is missing, ONNX Runtime prints on standard output, which is for results: `problem`
+    says it.
+    """
     if hasattr(ort, "preload_dlls"):
-        ort.preload_dlls()
+        with contextlib.redirect_stdout(io.StringIO()):
+            ort.preload_dlls()
 
 
 def prove_graph(runner: BoundSession, source: ModelSource) -> None:

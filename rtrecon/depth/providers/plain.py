@@ -25,7 +25,7 @@ class CpuProvider(Provider):
 
 
 class OpenVinoProvider(Provider):
-    """Intel processors and graphics through OpenVINO, in the precision of the file."""
+    """Processors through OpenVINO, in the precision of the file."""
 
     name: ClassVar[str] = "openvino"
     ort_name: ClassVar[str] = "OpenVINOExecutionProvider"
@@ -33,7 +33,16 @@ class OpenVinoProvider(Provider):
 
     def entries(self, source: ModelSource) -> list[ProviderEntry]:  # noqa: ARG002
         """See `Provider.entries`."""
-        return [(self.ort_name, {"device_type": "CPU", "precision": "ACCURACY"}), _CPU]
+        return self._entries({})
+
+    def open(self, ort: Any, source: ModelSource, options: Any) -> Runner:
+        """See `Provider.open`; OpenVINO does not look at the session's threads."""
+        threads = {"num_of_threads": str(options.intra_op_num_threads)}
+        runner: Runner = self.open_session(ort, source, options, self._entries(threads))
+        return runner
+
+    def _entries(self, more: dict[str, str]) -> list[ProviderEntry]:
+        return [(self.ort_name, {"device_type": "CPU", "precision": "ACCURACY", **more}), _CPU]
 
 
 class CoreMLProvider(Provider):

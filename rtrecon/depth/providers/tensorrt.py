@@ -14,7 +14,7 @@ from rtrecon.depth.providers import engines, nvidia
 from rtrecon.depth.providers.base import ModelSource, Provider, ProviderEntry, Runner
 from rtrecon.depth.providers.bound import BoundSession
 from rtrecon.depth.providers.cuda import CudaProvider, preload, prove_graph
-from rtrecon.errors import OutputError
+from rtrecon.errors import ModelError, OutputError
 
 __all__ = ["TensorrtProvider", "heartbeat", "preload_tensorrt"]
 
@@ -42,7 +42,6 @@ class TensorrtProvider(Provider):
             "trt_fp16_enable": "1" if half else "0",
             # Their sums of squares overflow half precision.
             "trt_layer_norm_fp32_fallback": "1" if half else "0",
-            "trt_int8_enable": "1" if source.precision == "int8" else "0",
             "trt_cuda_graph_enable": "1" if graph else "0",
             "trt_builder_optimization_level": "3",
         }
@@ -83,6 +82,7 @@ class TensorrtProvider(Provider):
 
         Raises:
             RuntimeError: TensorRT cannot be used here; says why.
+            ModelError: the file is int8.
             OutputError: the folder of engines cannot be written.
         """
         preload(ort)
@@ -90,6 +90,11 @@ class TensorrtProvider(Provider):
         problem = self.problem()
         if problem is not None:
             raise RuntimeError(problem)
+        if source.precision == "int8":
+            raise ModelError(
+                f"TensorRT takes symmetric int8 alone, and the activations of {source.path} are "
+                "not: take --precision fp16 or fp32"
+            )
         key = engines.current_key(source)
         if key is None:
             raise RuntimeError("card or TensorRT version cannot be told")
