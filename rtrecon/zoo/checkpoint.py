@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 _HALF = (0.5, 0.5, 0.5)
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 _FAMILIES = {"dpt": (_HALF, _HALF), "depth_anything": _IMAGENET}
 """Model type to the mean and std that its image processor has by default."""
 
@@ -81,6 +82,10 @@ def load_checkpoint(
     local = folder.is_dir()
     if local:
         _check_folder(folder)
+    elif not _HUB_ID.fullmatch(str(checkpoint)):
+        raise ModelError(
+            f"there is no folder {checkpoint}, and a hub id looks like Intel/dpt-large"
+        )
     get = _file_getter(folder if local else str(checkpoint), offline)
     name = str(folder if local else checkpoint)
     # A bar for weights that load in a moment; downloads keep theirs.
@@ -101,7 +106,7 @@ def load_checkpoint(
             local_files_only=offline or local,
         )
     except (OSError, ValueError) as error:
-        raise ModelError(_cannot_load(checkpoint, local, error)) from error
+        raise ModelError(_cannot_load(checkpoint, local, offline, error)) from error
     processor = _json(get("preprocessor_config.json"))
     if not processor:
         processor = _json(get("processor_config.json")).get("image_processor", {})
@@ -198,10 +203,16 @@ def _weights_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _cannot_load(checkpoint: str | Path, local: bool, error: Exception) -> str:
+def _cannot_load(checkpoint: str | Path, local: bool, offline: bool, error: Exception) -> str:
     reason = str(error).strip().split("\n")[0]
     if local:
         return f"checkpoint {checkpoint} cannot be loaded: {reason}"
+    if offline:
+        return (
+            f"{checkpoint} is neither a folder nor a hub id in the local cache: fetch it once "
+            "without --offline, or give the folder of a checkpoint (config.json, "
+            "model.safetensors)"
+        )
     return (
         f"there is no folder {checkpoint}, and as a hub id it cannot be loaded: {reason}; check "
         "its spelling and the connection, or give the folder of a checkpoint (config.json, "

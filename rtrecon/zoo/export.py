@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtrecon.errors import MissingExtraError, ModelError, OutputError
 from rtrecon.faces.align import CropSpec
+from rtrecon.outputs.files import make_folder
 from rtrecon.types import BgrImage, Float32Array
 from rtrecon.zoo.checkpoint import Checkpoint, load_checkpoint
 from rtrecon.zoo.graph import (
@@ -98,8 +99,11 @@ def export_model(
     held_out, calibration = images[:_HELD_OUT], images[_HELD_OUT:] or images
     reference = _run_torch(loaded, held_out)
     unit = "m" if loaded.kind == "metric" else "units of 1/z"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    make_folder(folder.parent)
+    try:
+        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise OutputError(f"cannot write {folder}: {error.strerror}") from error
     try:
         base = work / "fp32.onnx"
         logger.info("exporting %s at %d x %d", loaded.name, loaded.size_px, loaded.size_px)
@@ -192,7 +196,7 @@ def _make(
             tried.append(f"with {note}: {error}")
             continue
         parity = compare(precision, unit, reference, found)
-        logger.info("%s (%s)", parity, note)
+        logger.debug("%s (%s)", parity, note)
         overflowing = overflowing_layers(model, graph, held_out[0]) if precision == "fp16" else []
         if parity.passed and not overflowing:
             if tried:

@@ -205,6 +205,15 @@ def test_unknown_id_offline(tmp_path) -> None:
     with pytest.raises(ModelError, match="give the folder of a checkpoint") as caught:
         export_model("nobody/nothing", tmp_path / "out", offline=True)
     assert caught.value.exit_code == 2
+    assert "local cache" in str(caught.value)
+    with pytest.raises(ModelError, match=r"there is no folder \./nothing"):
+        export_model("./nothing", tmp_path / "out")
+
+
+def test_a_folder_that_cannot_be_written(checkpoint, crops_folder, tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="file"):
+        export_model(checkpoint("dpt-vit"), tmp_path / "file" / "m", pictures=crops_folder)
 
 
 def test_what_is_there_is_kept(checkpoint, tmp_path) -> None:
