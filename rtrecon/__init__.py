@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from rtrecon.capture.sources import Source, open_source
+    from rtrecon.capture.source import Source
+    from rtrecon.capture.sources import open_source
     from rtrecon.errors import RtreconError
     from rtrecon.faces.mtcnn import detect_faces
     from rtrecon.geometry.reconstruction import FaceReconstruction, Mesh
@@ -44,7 +45,7 @@ _HOME = {
     "Mesh": "rtrecon.geometry.reconstruction",
     "Reconstructor": "rtrecon.pipeline",
     "RtreconError": "rtrecon.errors",
-    "Source": "rtrecon.capture.sources",
+    "Source": "rtrecon.capture.source",
     "TrackedFace": "rtrecon.types",
     "detect_faces": "rtrecon.faces.mtcnn",
     "open_source": "rtrecon.capture.sources",

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from rtrecon.capture.sources import Source
+from rtrecon.capture.source import Source
 from rtrecon.types import BgrImage
 
 __all__ = ["MemorySource", "forth_and_back"]

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import abc
 import logging
 import os
 import re
-import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,14 +14,14 @@ import numpy as np
 
 from rtrecon.capture.cameras import camera_backends, list_cameras
 from rtrecon.capture.pixels import to_bgr
+from rtrecon.capture.source import Source, VideoSource
 from rtrecon.errors import SourceError, SourceLostError
-from rtrecon.types import BgrImage, Frame, Intrinsics
+from rtrecon.types import BgrImage, Intrinsics
 
 __all__ = [
     "CameraSource",
     "FileSource",
     "FolderSource",
-    "Source",
     "StreamSource",
     "open_source",
 ]
@@ -35,153 +31,9 @@ logger = logging.getLogger(__name__)
 DEMO_CLIP = Path(__file__).resolve().parent.parent / "data" / "demo.mp4"
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 _OPEN_TIMEOUT_MS = 8000
-_MAX_BAD_IN_A_ROW = 100  # undecodable frames after which a file counts as broken
-_MAX_DAMAGE_S = 1.0  # how long a decoder that fails is asked for a later picture
 
 
-class Source(abc.ABC):
-    """A sequence of pictures. Open on construction; a context manager and an iterator.
-
-    ``grab`` takes the next picture without decoding it and returns False at the end;
-    ``retrieve`` decodes what was grabbed. ``close`` may be called at any time, from any
-    thread, more than once.
-
-    Attributes: ``name``; ``is_live`` (the world does not wait: camera or stream); ``width``,
-    ``height``, ``rate_hz`` (None: unknown); ``frame_count`` (None: unknown); ``corrupt``, how
-    many pictures could not be decoded.
-    """
-
-    name = ""
-    is_live = False
-    width = 0
-    height = 0
-    rate_hz: float | None = None
-    frame_count: int | None = None
-    intrinsics: Intrinsics | None = None
-
-    def __init__(self) -> None:
-        self.corrupt = 0
-        self._index = 0
-
-    @abc.abstractmethod
-    def grab(self) -> bool:
-        """Take the next picture; False when there are no more."""
-
-    @abc.abstractmethod
-    def retrieve(self, out: BgrImage | None = None) -> BgrImage | None:
-        """Decode what was grabbed, into ``out`` where it fits; None if it cannot be decoded."""
-
-    @abc.abstractmethod
-    def close(self) -> None:
-        """Let go of the device or file."""
-
-    def again(self) -> Source:
-        """A new source of the same camera or stream, to go on with after a failure.
-
-        Raises:
-            SourceError: it cannot be opened now, or this kind cannot be opened twice.
-        """
-        raise SourceError(f"{self.name} cannot be opened again")
-
-    def read(self) -> Frame | None:
-        """The next picture that can be decoded; None at the end."""
-        bad = 0
-        while self.grab():
-            t_capture_ns = time.monotonic_ns()
-            image = self.retrieve()
-            if image is not None:
-                frame = Frame(image, self._index, t_capture_ns, self.intrinsics)
-                self._index += 1
-                return frame
-            self.note_corrupt()
-            bad += 1
-            if bad >= _MAX_BAD_IN_A_ROW:
-                raise SourceLostError(f"{self.name}: {bad} pictures in a row cannot be decoded")
-        return None
-
-    def note_corrupt(self) -> None:
-        """Count a picture that could not be decoded; said once."""
-        self.corrupt += 1
-        if self.corrupt == 1:
-            logger.warning("%s: a picture cannot be decoded; going on without it", self.name)
-
-    def __iter__(self) -> Iterator[Frame]:
-        while (frame := self.read()) is not None:
-            yield frame
-
-    def __enter__(self) -> Source:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class _CaptureSource(Source):
-    """What everything read through ``cv2.VideoCapture`` has in common."""
-
-    _passes_damage = False  # whether a grab that fails may have a whole picture behind it
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        self.name = name
-        # Held while the decoder works: letting go of it under its hands crashes OpenCV.
-        self._busy = threading.Lock()
-        self._damaged = 0  # pictures passed over, still to be counted before the one grabbed
-        self._capture: Any = self._make_capture()
-        self.width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
-        self.height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-        rate = float(self._capture.get(cv2.CAP_PROP_FPS))
-        self.rate_hz = rate if 0.5 <= rate <= 1000 else None
-
-    @abc.abstractmethod
-    def _make_capture(self) -> Any:
-        """An opened ``cv2.VideoCapture``, or raise SourceError."""
-
-    def grab(self) -> bool:
-        """Take the next picture; False when there are no more."""
-        if self._damaged:
-            self._damaged -= 1
-            return True
-        # FFmpeg fails at a damaged packet as it does at the end, and goes on behind it.
-        tries = _MAX_BAD_IN_A_ROW if self._passes_damage else 1
-        until_s = time.monotonic() + _MAX_DAMAGE_S
-        for missed in range(tries):
-            with self._busy:
-                if self._capture is None:
-                    return False
-                if self._capture.grab():
-                    self._damaged = missed
-                    return True
-            if time.monotonic() > until_s:
-                break
-        return False
-
-    def retrieve(self, out: BgrImage | None = None) -> BgrImage | None:
-        """Decode what was grabbed; None if it cannot be decoded."""
-        with self._busy:
-            if self._capture is None or self._damaged:
-                return None
-            try:
-                ok, image = (
-                    self._capture.retrieve(out) if out is not None else self._capture.retrieve()
-                )
-            except cv2.error:
-                return None
-        return to_bgr(image) if ok else None
-
-    def close(self) -> None:
-        """Let go of it; safe at any time, from any thread."""
-        # A read that hangs in the driver keeps the device; whoever waits for it closes it then.
-        if self._busy.acquire(timeout=0.2):
-            try:
-                if self._capture is not None:
-                    self._capture.release()
-                self._capture = None
-            finally:
-                self._busy.release()
-
-
-class CameraSource(_CaptureSource):
+class CameraSource(VideoSource):
     """A webcam by OpenCV's index. Asks for MJPG, the size and the rate; says what it got."""
 
     is_live = True
@@ -239,7 +91,7 @@ class CameraSource(_CaptureSource):
             )
 
 
-class FileSource(_CaptureSource):
+class FileSource(VideoSource):
     """A video file, from start to end, or over and over with ``loop``."""
 
     _passes_damage = True
@@ -308,7 +160,7 @@ class FileSource(_CaptureSource):
             )
 
 
-class StreamSource(_CaptureSource):
+class StreamSource(VideoSource):
     """``rtsp://`` or ``http://``, through FFmpeg with a time limit."""
 
     is_live = True

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from rtrecon.capture.sources import Source
+from rtrecon.capture.source import Source
 from rtrecon.errors import RtreconError, SourceError, SourceLostError
 from rtrecon.stats import Samples
 from rtrecon.types import BgrImage, Frame

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -50,13 +51,10 @@ def predict_averaged(
             if logits is not None and seen.mask_logit is not None:
                 logits.append(_back(seen.mask_logit, M_base_view))
     return [
-        DepthPrediction(
+        replace(
+            plain,
             value=np.mean(value, axis=0, dtype=np.float32),
             mask_logit=None if logits is None else np.mean(logits, axis=0, dtype=np.float32),
-            kind=plain.kind,
-            along_ray=plain.along_ray,
-            expression=plain.expression,
-            crop_bgr=plain.crop_bgr,
         )
         for plain, value, logits in zip(predictions, values, masks, strict=True)
     ]

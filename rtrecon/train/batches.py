@@ -19,7 +19,7 @@ from rtrecon.train.heads.regions import face_region
 from rtrecon.train.losses import Targets
 from rtrecon.types import Float64Array
 
-__all__ = ["Batch", "batches", "make_batch"]
+__all__ = ["Batch", "batches", "make_batch", "ray_plane"]
 
 Batch = tuple[torch.Tensor, Targets]
 
@@ -156,9 +156,7 @@ def _sample(
     value = np.where(inside, soft[..., 0] / np.maximum(soft[..., 1], 1e-6), 0.0) * zoom
     marks = (marks @ full[:, :2].T + full[:, 2] + 0.5) / size_px
     ray = _middle_ray(np.asarray(row["intrinsics"], dtype=np.float64), full, size_px, zoom * scale)
-    across = (np.arange(out, dtype=np.float32) + 0.5) / out - 0.5
-    slope = ray_slope(ray)
-    value = np.where(inside, value - slope[0] * across - slope[1] * across[:, None], 0.0)
+    value = np.where(inside, value - ray_plane(ray, out), 0.0)
     turn = np.array(
         [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
     )
@@ -179,6 +177,13 @@ def _sample(
         R,
         np.float32(W_m / zoom),
     )
+
+
+def ray_plane(ray: Float64Array, size_px: int) -> Float64Array:
+    """(size, size) by which a crop's relief along the axis exceeds the one along its middle ray."""
+    across = (np.arange(size_px) + 0.5) / size_px - 0.5
+    slope = ray_slope(ray)
+    return np.asarray(slope[0] * across + slope[1] * across[:, None])
 
 
 def _middle_ray(

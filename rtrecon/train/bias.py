@@ -11,12 +11,11 @@ import torch
 
 from rtrecon.depth.model import DepthModel, load_depth_model
 from rtrecon.faces.align import Crop
-from rtrecon.geometry.rays import ray_slope
+from rtrecon.train.batches import ray_plane
 from rtrecon.train.face_model import FaceModel
 from rtrecon.train.heads.look import Look, skin_of_tone
 from rtrecon.train.heads.sample import HeadGenerator, Sample
 from rtrecon.train.losses import normals_from_relief
-from rtrecon.types import Float64Array
 
 __all__ = ["BiasRow", "bias_table", "measure_bias"]
 
@@ -121,7 +120,9 @@ def _score(model: DepthModel, sample: Sample) -> tuple[float, float] | None:
     relief = model.predict(sample.image, [whole])[0].value
     truth = sample.relief.astype(np.float64)
     if model.manifest.along_ray:
-        truth -= _tilt(sample)
+        fx, fy, cx, cy = sample.intrinsics
+        middle = (size - 1) / 2
+        truth -= ray_plane(np.array([(middle - cx) / fx, (middle - cy) / fy]), size)
     error_mm = (relief - truth)[on] * (sample.W_m * 1000.0)
     depth_mm = float(np.abs(error_mm - np.median(error_mm)).mean())
     both = np.stack([relief, np.where(np.isfinite(truth), truth, 0.0)]).astype(np.float32)
@@ -133,13 +134,3 @@ def _score(model: DepthModel, sample: Sample) -> tuple[float, float] | None:
     )
     cosine = np.clip((n[0] * n[1]).sum(axis=0)[inner], -1.0, 1.0)
     return depth_mm, float(np.degrees(np.arccos(cosine)).mean())
-
-
-def _tilt(sample: Sample) -> Float64Array:
-    """(S, S) by which the sample's relief exceeds the one along its middle ray."""
-    size = len(sample.relief)
-    fx, fy, cx, cy = sample.intrinsics
-    middle = (size - 1) / 2
-    slope = ray_slope(np.array([(middle - cx) / fx, (middle - cy) / fy]))
-    across = (np.arange(size) - middle) / size
-    return np.asarray(slope[0] * across + slope[1] * across[:, None])
