@@ -23,6 +23,7 @@ from rtrecon.train.curves import draw_curves, draw_predictions
 from rtrecon.train.dataset import ShardDataset
 from rtrecon.train.losses import Targets, face_scores, total_loss
 from rtrecon.train.network import SIZES, FaceDpt, NetworkConfig
+from rtrecon.train.optimiser import Optimiser
 
 __all__ = ["FitConfig", "fit", "load_network"]
 
@@ -49,14 +50,14 @@ class FitConfig:
     """Pictures a step."""
     size: int = 192
     """Input size in pixels; 128 is twice as quick, for the first part of a training."""
-    rate: float = 1.2e-3
-    """Highest learning rate."""
+    rate: float = 4e-3
+    """Highest learning rate; a third of it to go on from trained weights."""
     warmup: int = 300
     """Steps until the highest learning rate."""
     decay: float = 0.3
     """Share of the steps, at the end, in which the rate falls to a fiftieth."""
     weight_decay: float = 0.03
-    """Of AdamW, for matrices alone."""
+    """For matrices alone."""
     freeze_norms: bool = False
     """Keep the batch norms' statistics: a third quicker, to go on from trained weights."""
     ema: float = 0.998
@@ -165,16 +166,7 @@ class _Run:
         if config.freeze_norms:
             self.network.freeze_norms()
         self.network = self.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        decayed = [p for p in self.network.parameters() if p.ndim >= 2]
-        others = [p for p in self.network.parameters() if p.ndim < 2]
-        self._optimiser = torch.optim.AdamW(
-            [
-                {"params": decayed, "weight_decay": config.weight_decay},
-                {"params": others, "weight_decay": 0.0},
-            ],
-            lr=config.rate,
-            betas=(0.9, 0.98),
-        )
+        self._optimiser = Optimiser(self.network, config.weight_decay)
         self.step, self.smooth_loss = 0, 0.0
         self.ema = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         if self._path.exists():
@@ -187,17 +179,15 @@ class _Run:
     def train_step(self, images: torch.Tensor, targets: Targets) -> dict[str, float]:
         """One optimiser step; returns the parts of the loss."""
         self.network.train()
-        for group in self._optimiser.param_groups:
-            group["lr"] = self._rate()
         images, targets = self._move(images, targets)
         with self._autocast():
             out = self.network(images)
         loss, parts = total_loss(out, targets)
-        self._optimiser.zero_grad(set_to_none=True)
+        self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), 2.0)
         if torch.isfinite(norm):
-            self._optimiser.step()
+            self._optimiser.step(self._rate())
         self.step += 1
         value = float(loss.detach())
         self.smooth_loss = value if self.step == 1 else 0.98 * self.smooth_loss + 0.02 * value
@@ -263,8 +253,7 @@ class _Run:
         """Write the checkpoint and the averaged weights."""
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
         tensors |= {f"ema.{k}": v for k, v in self.ema.items()}
-        for k, state in self._optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{k}.{key}": torch.as_tensor(v) for key, v in state.items()}
+        tensors |= {f"optimiser.{k}": v for k, v in self._optimiser.tensors().items()}
         header = {
             "network": self.network.config.as_dict(),
             "step": self.step,
@@ -287,11 +276,7 @@ class _Run:
             groups[group][rest] = tensor
         self.network.load_state_dict(groups["network"])
         self.ema = {k: v.to(self._device) for k, v in groups["ema"].items()}
-        state = self._optimiser.state_dict()
-        for key, tensor in groups["optimiser"].items():
-            index, _, name = key.partition(".")
-            state["state"].setdefault(int(index), {})[name] = tensor
-        self._optimiser.load_state_dict(state)
+        self._optimiser.load(groups["optimiser"])
         self.step, self.smooth_loss = int(header["step"]), float(header["loss"])
         logger.info("going on from step %d", self.step)
 

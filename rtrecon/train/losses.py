@@ -74,7 +74,9 @@ def normals_from_relief(relief: Tensor) -> Tensor:
     padded = functional.pad(relief, (1, 1, 1, 1), mode="replicate")
     dx = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) * (0.5 * size)
     dy = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) * (0.5 * size)
-    return functional.normalize(torch.cat([-dx, -dy, -torch.ones_like(dx)], dim=1), dim=1)
+    # Written out: PyTorch's normalize takes its norm across planes ten times slower on processors.
+    inverse = torch.rsqrt(dx * dx + dy * dy + 1.0)
+    return torch.cat([-dx * inverse, -dy * inverse, -inverse], dim=1)
 
 
 @torch.no_grad()

@@ -49,7 +49,7 @@ def test_variants_share_geometry_only(generator):
 
 def test_a_change_of_look_changes_the_skin_alone(generator):
     pale, dark = generator.changed(
-        5, [lambda look, tone=tone: replace(look, skin=skin_of_tone(tone)) for tone in (0.0, 8.0)]
+        10, [lambda look, tone=tone: replace(look, skin=skin_of_tone(tone)) for tone in (0.0, 8.0)]
     )
     np.testing.assert_array_equal(pale.relief, dark.relief)
     skin = pale.face_mask > 0

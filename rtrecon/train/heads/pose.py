@@ -24,12 +24,12 @@ def sample_expression(rng: np.random.Generator, model: FaceModel) -> Float32Arra
             w[index[stem + side]] = np.clip(value + rng.normal(0, skew * abs(value) + 1e-6), 0, 1)
 
     kind = rng.choice(
-        ["neutral", "smile", "talk", "mixed", "strong"], p=[0.22, 0.2, 0.24, 0.24, 0.1]
+        ["neutral", "smile", "talk", "mixed", "strong"], p=[0.2, 0.25, 0.22, 0.23, 0.1]
     )
     if kind == "smile":
         both("mouthSmile", rng.uniform(0.2, 1.0))
         both("cheekSquint", rng.uniform(0, 0.7))
-        toothy = rng.random() < 0.5  # a row of teeth between lips, not an open mouth
+        toothy = rng.random() < 0.6  # a row of teeth between lips, not an open mouth
         both("mouthUpperUp", rng.uniform(0.3, 0.9) if toothy else rng.uniform(0, 0.4))
         if toothy:
             both("mouthLowerDown", rng.uniform(0, 0.5))

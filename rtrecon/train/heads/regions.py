@@ -11,7 +11,7 @@ import numpy as np
 from rtrecon.train.face_model import LANDMARKS_68, PARTS, FaceModel
 from rtrecon.types import BgrImage, Float32Array
 
-__all__ = ["HeadRegions", "Material", "face_region", "head_regions"]
+__all__ = ["HeadRegions", "Material", "distance_to_line", "face_region", "head_regions"]
 
 
 class Material(IntEnum):
@@ -74,7 +74,7 @@ def head_regions(model: FaceModel) -> HeadRegions:
 
     lips = np.maximum(_inside(V, marks[48:60]), -1e9)
     weights[:, 0] = soft(lips, 0.25) * front
-    brow = np.minimum(_from_line(V, marks[17:22]), _from_line(V, marks[22:27]))
+    brow = np.minimum(distance_to_line(V, marks[17:22]), distance_to_line(V, marks[22:27]))
     weights[:, 1] = soft((0.42 - brow).astype(np.float32), 0.3) * front
     # Beard: jaw, chin, moustache and sideburns; a curve in the frontal view bounds it above.
     ax = np.abs(x)
@@ -137,7 +137,7 @@ def _inside(vertices: Float32Array, outline: Float32Array) -> Float32Array:
     )
 
 
-def _from_line(vertices: Float32Array, line: Float32Array) -> Float32Array:
+def distance_to_line(vertices: Float32Array, line: Float32Array) -> Float32Array:
     """Distance in centimetres to a polyline in the frontal view."""
     best = np.full(len(vertices), np.inf, dtype=np.float32)
     for a, b in zip(line[:-1, :2], line[1:, :2], strict=True):

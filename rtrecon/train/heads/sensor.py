@@ -40,6 +40,10 @@ def expose(
     if rng.random() < 0.08:
         target *= rng.choice([0.3, 2.6])  # badly exposed
     image = image * (target / max(mean, 1e-4))
+    if rng.random() < 0.3:  # what is too bright spreads in the lens
+        glare = np.clip(image - 0.9, 0, 4).astype(np.float32)
+        spread = float(rng.uniform(0.01, 0.06)) * n
+        image = image + rng.uniform(0.05, 0.5) * cv2.GaussianBlur(glare, (0, 0), spread)
     warm = rng.normal(0, 0.07)
     image = image * np.array([1 + warm, 1 + rng.normal(0, 0.03), 1 - warm], dtype=np.float32)
 

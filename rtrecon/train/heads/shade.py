@@ -271,16 +271,12 @@ class Shader:
             here = material == of
             gloss[here], power[here] = strength, sharp
         gloss *= 1 + 0.8 * self._weights[..., 0] + 0.6 * self._weights[..., 5]
-        occlusion = self.occlusion.ravel()[self._index]
+        occlusion = self.occlusion.ravel()[self._index] ** np.float32(rng.uniform(0.35, 1.3))
         # Lips and tongue scatter light onto the teeth: they are bright in photographs.
         teeth = material == Material.TEETH
         occlusion = np.where(teeth, occlusion**0.4, occlusion)
 
-        ambient = rng.uniform(0.15, 0.7)
-        base = (np.array([1, 1, 1]) + rng.normal(0, 0.06, 3)) * ambient
-        gradient = rng.normal(0, 0.35, (3, 1)) * base[None] + rng.normal(0, 0.02, (3, 3))
-        gradient[1] -= base * rng.uniform(0.0, 0.7)  # more light from above (-y)
-        environment = np.clip(base + n @ gradient.astype(np.float32), 0.02, None)
+        environment, base = _environment(rng, n)
         diffuse = environment * occlusion[..., None]
         specular = np.zeros_like(diffuse)
         for direction, light, softness in _sample_lights(rng):
@@ -301,6 +297,27 @@ class Shader:
         if self.solid.any():
             radiance.reshape(-1, 3)[self._index] = colour * diffuse + specular
         return radiance
+
+
+def _environment(
+    rng: np.random.Generator, normal: Float32Array
+) -> tuple[Float32Array, Float32Array]:
+    """Light of the surroundings on ``normal`` (r, 256, 3), linear RGB, and its mean (3,).
+
+    Spherical harmonics up to the second order, which carry nearly all of it (Ramamoorthi and
+    Hanrahan 2001).
+    """
+    base = (np.array([1, 1, 1]) + rng.normal(0, 0.06, 3)) * rng.uniform(0.15, 0.7)
+    if rng.random() < 0.12:  # light from everywhere, or skin that was photographed under it
+        gradient = rng.normal(0, 0.08, (3, 1)) * base[None]
+        light = base + normal @ gradient.astype(np.float32)
+        return np.clip(light, 0.02, None).astype(np.float32), base.astype(np.float32)
+    gradient = rng.normal(0, 0.35, (3, 1)) * base[None] + rng.normal(0, 0.02, (3, 3))
+    gradient[1] -= base * rng.uniform(0.0, 0.7)  # more light from above (-y)
+    curve = rng.normal(0, 0.18, (3, 3))
+    second = np.einsum("rck,kl,rcl->rc", normal, curve.astype(np.float32), normal, optimize=True)
+    light = base + normal @ gradient.astype(np.float32) + second[..., None] * base
+    return np.clip(light, 0.02, None).astype(np.float32), base.astype(np.float32)
 
 
 def _sample_lights(
