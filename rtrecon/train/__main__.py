@@ -93,6 +93,8 @@ class SearchConfig:
     """Optimiser steps of each."""
     size: int | None = None
     """Input size of all; default: each its own."""
+    seeds: list[int] = field(default_factory=lambda: [1])
+    """A training of each network from every one of them, to see what is chance."""
     threads: int | None = None
     """CPU threads; default: all cores."""
 
@@ -152,6 +154,7 @@ def _run(
             steps=config.steps,
             size_px=config.size,
             threads=config.threads,
+            seeds=config.seeds,
         )
         print(format_search(rows))  # noqa: T201
     elif isinstance(config, BiasConfig):

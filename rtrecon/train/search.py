@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from rtrecon.train.latency import Latency, measure_sizes
 from rtrecon.train.loop import FitConfig, fit
@@ -19,13 +20,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class SearchRow:
-    """One size: its scores on held-out heads after the same steps, and its time of a crop."""
+    """One size: its scores on held-out heads after the same steps, and its time of a crop.
+
+    ``mae_mm`` and ``normal_deg`` are means over trainings from ``seeds`` different seeds,
+    ``spread_mm`` the range of the first over them.
+    """
 
     name: str
     mae_mm: float
     normal_deg: float
     mask_iou: float
     cpu_ms: float
+    seeds: int = 1
+    spread_mm: float = 0.0
 
 
 def search_sizes(
@@ -37,12 +44,13 @@ def search_sizes(
     batch: int = 24,
     size_px: int | None = None,
     threads: int | None = None,
+    seeds: Sequence[int] = (1,),
     runs: int = 60,
 ) -> list[SearchRow]:
     """Train the networks ``names`` of `SIZES` from nothing, with the same batches, and time them.
 
-    Short trainings favour small networks a little: the table says what a size is worth early,
-    and is honest only between rows of the same input.
+    Short trainings favour small networks a little: the table says what a size is worth early.
+    Differences below the spread over ``seeds`` say nothing.
 
     Args:
         names: of `SIZES`.
@@ -51,46 +59,55 @@ def search_sizes(
         steps, batch: of each training.
         size_px: input of all of them; None: each its own.
         threads: of training.
+        seeds: one training from each.
         runs: crops timed for each network, number of threads and round.
 
     Raises:
         DataError, ModelError, OutputError: as `fit`.
     """
-    scores: dict[str, dict[str, float]] = {}
+    scores: dict[str, list[dict[str, float]]] = {}
     for name in names:
-        folder = out / name.replace(" ", "-")
         size = size_px or (SIZES[name].size_px if name in SIZES else 192)
-        logger.info("%s at %d px", name, size)
-        fit(
-            FitConfig(
-                data=data,
-                out=folder,
-                network=name,
-                steps=steps,
-                batch=batch,
-                size=size,
-                warmup=min(100, steps // 5),
-                decay=0.5,
-                ema=0.99,
-                every=max(steps // 2, 1),
-                threads=threads,
+        for seed in seeds:
+            folder = out / f"{name.replace(' ', '-')}-seed-{seed}"
+            logger.info("%s at %d px, seed %d", name, size, seed)
+            fit(
+                FitConfig(
+                    data=data,
+                    out=folder,
+                    network=name,
+                    steps=steps,
+                    batch=batch,
+                    size=size,
+                    warmup=min(60, steps // 5),
+                    decay=0.6,
+                    ema=0.99,
+                    every=max(steps // 2, 1),
+                    seed=seed,
+                    threads=threads,
+                )
             )
-        )
-        last = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1]
-        scores[name] = json.loads(last)
+            last = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1]
+            scores.setdefault(name, []).append(json.loads(last))
     times: Mapping[str, Latency] = {
         row.name: row for row in measure_sizes({n: SIZES[n] for n in names}, runs=runs)
     }
-    return [
-        SearchRow(
-            name,
-            scores[name]["mae_mm"],
-            scores[name]["normal_deg"],
-            scores[name]["mask_iou"],
-            times[name].cpu_ms[1],
-        )
-        for name in names
-    ]
+    return [_row(name, scores[name], times[name]) for name in names]
+
+
+def _row(name: str, scores: Sequence[dict[str, float]], time: Latency) -> SearchRow:
+    mae, normal, iou = (
+        [score[key] for score in scores] for key in ("mae_mm", "normal_deg", "mask_iou")
+    )
+    return SearchRow(
+        name,
+        fmean(mae),
+        fmean(normal),
+        fmean(iou),
+        time.cpu_ms[1],
+        len(scores),
+        max(mae) - min(mae),
+    )
 
 
 def pareto(rows: Sequence[SearchRow]) -> set[str]:
@@ -115,7 +132,8 @@ def format_search(rows: Sequence[SearchRow]) -> str:
         "|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {r.name} | {r.mae_mm:.2f} mm | {r.normal_deg:.1f} degrees | {r.mask_iou:.3f} | "
+        f"| {r.name} | {r.mae_mm:.2f} mm{f' (range {r.spread_mm:.2f})' if r.seeds > 1 else ''} | "
+        f"{r.normal_deg:.1f} degrees | {r.mask_iou:.3f} | "
         f"{r.cpu_ms:.1f} ms | {'yes' if r.name in front else ''} |"
         for r in sorted(rows, key=lambda r: r.cpu_ms)
     ]

@@ -29,12 +29,16 @@ def test_front_keeps_what_nothing_beats():
 
 
 def test_two_sizes_are_trained_scored_and_timed(shards, one_thread, tmp_path):
+    names = ["depth 4", "stem 16-32-64"]
     rows = search_sizes(
-        ["depth 4", "stem 16-32-64"], [shards], tmp_path, steps=2, batch=2, size_px=64, runs=2
+        names, [shards], tmp_path, steps=2, batch=2, size_px=64, seeds=(1, 2), runs=2
     )
-    assert [row.name for row in rows] == ["depth 4", "stem 16-32-64"]
+    assert [row.name for row in rows] == names
     assert all(row.mae_mm > 0 and row.cpu_ms > 0 for row in rows)
-    assert (tmp_path / "depth-4" / "weights.safetensors").is_file()
+    assert (tmp_path / "depth-4-seed-2" / "weights.safetensors").is_file()
+    # Two seeds are two trainings: their range is shown beside the mean.
+    assert all(row.spread_mm > 0 for row in rows)
+    assert format_search(rows).count("(range ") == 2
 
 
 def test_unknown_size_is_named(shards, tmp_path):
