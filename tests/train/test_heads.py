@@ -153,6 +153,22 @@ def test_normals_of_a_tilted_plane():
     np.testing.assert_allclose(normal[16, 16], [-np.sqrt(0.5), 0, -np.sqrt(0.5)], atol=1e-4)
 
 
+def test_normals_of_a_sample_are_those_of_its_surface(samples):
+    """A plane (n . p = d) seen in perspective has the same normal everywhere."""
+    sample = samples[0]
+    normal, d = np.array([0.3, -0.2, -1.0]) / np.linalg.norm([0.3, -0.2, -1.0]), -0.6
+    fx, fy, cx, cy = sample.intrinsics
+    at = np.arange(SIZE)
+    x, y = np.meshgrid((at - cx) / fx, (at - cy) / fy)
+    z = d / (normal[0] * x + normal[1] * y + normal[2])
+    plane = replace(sample, relief=((sample.z_ref_m - z) / sample.W_m).astype(np.float32))
+    np.testing.assert_allclose(plane.depth_m, z, rtol=1e-5)
+    inner = plane.normals_camera[2:-2, 2:-2]
+    np.testing.assert_allclose(inner, np.broadcast_to(normal, inner.shape), atol=2e-3)
+    seen = np.isfinite(sample.normals_camera).all(axis=2)
+    assert 0.3 * (sample.mask > 0).sum() < seen.sum() <= (sample.mask > 0).sum()
+
+
 def test_rotation_is_yaw_then_pitch_then_roll():
     np.testing.assert_allclose(rotation(0, 0, 0), np.eye(3))
     np.testing.assert_allclose(rotation(np.pi / 2, 0, 0) @ [0, 0, 1], [1, 0, 0], atol=1e-12)

@@ -93,7 +93,7 @@ def place_head(
     R = rotation(*np.radians([yaw, pitch, roll]))
     width, height = ((640, 480), (1280, 720), (1920, 1080))[rng.integers(3)]
     camera = Intrinsics.from_fov(width, height, float(rng.uniform(45, 100)))
-    distance = float(np.exp(rng.uniform(np.log(0.27), np.log(1.4))))
+    distance = float(np.exp(rng.uniform(np.log(0.25), np.log(1.4))))
     if rng.random() < 0.08:
         distance = float(rng.uniform(1.5, 3.0))
     spread = 0.2 if rng.random() < 0.92 else 0.45

@@ -63,6 +63,23 @@ class Sample:
     z_ref_m: float
     W_m: float
 
+    @property
+    def depth_m(self) -> Float32Array:
+        """(S, S) float32 camera depth, NaN off the head."""
+        return np.asarray(self.z_ref_m - self.relief * self.W_m, dtype=np.float32)
+
+    @property
+    def normals_camera(self) -> Float32Array:
+        """(S, S, 3) float32 unit normals of the surface, toward the camera; NaN at its border."""
+        n = len(self.relief)
+        fx, fy, cx, cy = self.intrinsics
+        z = self.depth_m.astype(np.float64)
+        at = np.arange(n)
+        points = np.stack([(at - cx) / fx * z, (at[:, None] - cy) / fy * z, z], axis=-1)
+        normals = np.cross(np.gradient(points, axis=0), np.gradient(points, axis=1))
+        normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+        return np.asarray(normals, dtype=np.float32)
+
 
 @dataclass(slots=True, eq=False)
 class _Scene:
