@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from rtrecon.train.network import Outputs
 
-__all__ = ["Targets", "face_scores", "normals_from_relief", "total_loss"]
+__all__ = ["Targets", "face_scores", "normals_from_relief", "token_scores", "total_loss"]
 
 _FACE_WEIGHT = 4.0
 
@@ -102,6 +102,27 @@ def face_scores(out: Outputs, target: Targets) -> dict[str, float]:
         seen, true = out.mask[k] > 0, target.mask[k] > 0.5
         rows["mask_iou"].append(float((seen & true).sum() / (seen | true).sum().clamp(min=1)))
     return {name: sum(v) / max(len(v), 1) for name, v in rows.items()}
+
+
+@torch.no_grad()
+def token_scores(out: Outputs, target: Targets) -> dict[str, float]:
+    """Means over the batch of what the readout token gives.
+
+    ``landmark_share``: distance to the 68 landmarks over that of the outer eye corners in 3D, so
+    that a turned head counts no worse. ``rotation_deg``: angle of the rotation between the two.
+    ``expression``: absolute error of a coefficient.
+    """
+    apart = (out.landmarks.float() - target.landmarks).norm(dim=2).mean(dim=1)
+    # The turn foreshortens the line of the eyes by the length of its part across the view.
+    across = target.rotation[:, :2, 0].norm(dim=1).clamp(min=0.2)
+    eyes = (target.landmarks[:, 45] - target.landmarks[:, 36]).norm(dim=1) / across
+    trace = (out.rotation.float() * target.rotation).sum(dim=(1, 2))
+    angle = torch.acos(((trace - 1) / 2).clamp(-1, 1))
+    return {
+        "landmark_share": float((apart / eyes).mean()),
+        "rotation_deg": float(torch.rad2deg(angle).mean()),
+        "expression": float((out.expression.float() - target.expression).abs().mean()),
+    }
 
 
 def _mean(values: Tensor, weight: Tensor) -> Tensor:

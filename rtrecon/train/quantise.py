@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from rtrecon.train.batches import make_batch
 from rtrecon.train.dataset import ShardDataset
-from rtrecon.train.losses import face_scores
+from rtrecon.train.losses import face_scores, token_scores
 from rtrecon.train.network import Outputs
 from rtrecon.types import Float32Array
 
@@ -89,19 +89,24 @@ def quantise(path: Path, out: Path, data: Path, size_px: int) -> None:
 def scores_of(
     path: Path, data: Path, size_px: int, rows: npt.NDArray[np.integer] | None = None
 ) -> dict[str, float]:
-    """`face_scores` of an ONNX file over held-out samples of ``data``; None: 96 of them."""
+    """`face_scores` and `token_scores` of an ONNX file over held-out samples of ``data``.
+
+    ``rows`` of them; None: 96.
+    """
     import onnxruntime
 
     samples = ShardDataset([data], held_out=True)
     if rows is None:
         rows = np.linspace(0, len(samples) - 1, min(96, len(samples))).astype(int)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = list(Outputs.__dataclass_fields__)
     found: list[dict[str, float]] = []
     for chunk in np.array_split(rows, max(1, len(rows) // _CHUNK)):
         images, targets = make_batch(samples, chunk, size_px, None)
-        values: list[Any] = session.run(["relief", "mask"], {"image": images.contiguous().numpy()})
-        # The file's maps are twice the size of the targets.
-        relief, mask = (functional.avg_pool2d(torch.from_numpy(v), 2) for v in values)
-        nothing = torch.zeros(0)
-        found.append(face_scores(Outputs(relief, mask, nothing, nothing, nothing), targets))
+        values: list[Any] = session.run(names, {"image": images.contiguous().numpy()})
+        tensors = dict(zip(names, map(torch.from_numpy, values), strict=True))
+        for name in ("relief", "mask"):  # the file's maps are twice the size of the targets
+            tensors[name] = functional.avg_pool2d(tensors[name], 2)
+        out = Outputs(**tensors)
+        found.append(face_scores(out, targets) | token_scores(out, targets))
     return {key: float(np.mean([row[key] for row in found])) for key in found[0]}

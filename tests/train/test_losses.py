@@ -5,7 +5,7 @@ torch = pytest.importorskip("torch")
 
 from rtrecon.train.batches import make_batch
 from rtrecon.train.dataset import ShardDataset
-from rtrecon.train.losses import face_scores, normals_from_relief, total_loss
+from rtrecon.train.losses import face_scores, normals_from_relief, token_scores, total_loss
 from rtrecon.train.network import Outputs
 
 
@@ -69,3 +69,24 @@ def test_normals_of_a_slope():
     relief = (torch.arange(size) / size).expand(1, 1, size, size)
     inner = normals_from_relief(relief)[0, :, 5, 5]
     torch.testing.assert_close(inner, torch.tensor([-1.0, 0.0, -1.0]) / 2**0.5)
+
+
+def test_what_the_token_says_is_scored(target):
+    answer = _answer(target, target.relief)
+    assert token_scores(answer, target)["landmark_share"] == 0
+    assert token_scores(answer, target)["rotation_deg"] < 0.1
+    c, s = np.cos(np.radians(10)), np.sin(np.radians(10))
+    turn = torch.tensor([[c, -s, 0], [s, c, 0], [0, 0, 1]], dtype=torch.float32)
+    eyes = (target.landmarks[:, 45] - target.landmarks[:, 36]).norm(dim=1)
+    answer = Outputs(
+        target.relief,
+        target.mask,
+        target.expression + 0.2,
+        target.landmarks + 0.1 * eyes[:, None, None] * torch.tensor([1.0, 0.0]),
+        turn @ target.rotation,
+    )
+    scores = token_scores(answer, target)
+    assert scores["rotation_deg"] == pytest.approx(10, abs=0.1)
+    assert scores["expression"] == pytest.approx(0.2, abs=1e-4)
+    # A tenth of the distance of the eyes as seen: less of it where the head is turned.
+    assert 0.02 < scores["landmark_share"] <= 0.1 + 1e-4
