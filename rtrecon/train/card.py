@@ -56,7 +56,7 @@ their unit wide, {size_px} px.
 
 Identities that were never trained on; median offset of each face removed; "plane" is a flat face.
 Landmarks: mean distance to the 68, as a share of that between the outer eye corners. Rotation: of
-the head. Expression: mean absolute error of the {len(ARKIT_NAMES)} coefficients, which are in [0, 1].
+the head. Expression: mean absolute error of the {len(ARKIT_NAMES)} coefficients (0 to 1).
 
 {_HEADER}
 {chr(10).join(lines)}

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
+import numpy as np
+import torch
+from torch.nn import functional
+
+from rtrecon.train.batches import make_batch
+from rtrecon.train.dataset import ShardDataset
 from rtrecon.train.latency import Latency, measure_sizes
-from rtrecon.train.loop import FitConfig, fit
+from rtrecon.train.loop import FitConfig, fit, load_network
+from rtrecon.train.losses import face_scores
 from rtrecon.train.network import SIZES
 
 __all__ = ["SearchRow", "format_search", "pareto", "search_sizes"]
 
 logger = logging.getLogger(__name__)
+
+_HEADS = 384
+_TARGETS_PX = 192  # the input whose targets, half as wide, all are scored against
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +96,31 @@ def search_sizes(
                     threads=threads,
                 )
             )
-            last = (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1]
-            scores.setdefault(name, []).append(json.loads(last))
+            found = _score(folder / "weights.safetensors", data, size)
+            scores.setdefault(name, []).append(found)
     times: Mapping[str, Latency] = {
         row.name: row for row in measure_sizes({n: SIZES[n] for n in names}, runs=runs)
     }
     return [_row(name, scores[name], times[name]) for name in names]
+
+
+def _score(weights: Path, data: list[Path], size_px: int) -> dict[str, float]:
+    """`face_scores` on held-out heads, of every input size against the same targets."""
+    held_out = ShardDataset(data, held_out=True)
+    rows = np.linspace(0, len(held_out) - 1, min(_HEADS, len(held_out))).astype(int)
+    network = load_network(weights).eval()
+    found = []
+    for chunk in np.array_split(rows, max(1, len(rows) // 24)):
+        images, _ = make_batch(held_out, chunk, size_px, None)
+        _, targets = make_batch(held_out, chunk, _TARGETS_PX, None)
+        with torch.no_grad():
+            out = network(images)
+        relief, mask = (
+            functional.interpolate(t, targets.relief.shape[-2:], mode="bilinear", antialias=True)
+            for t in (out.relief, out.mask)
+        )
+        found.append(face_scores(replace(out, relief=relief, mask=mask), targets))
+    return {key: fmean(score[key] for score in found) for key in found[0]}
 
 
 def _row(name: str, scores: Sequence[dict[str, float]], time: Latency) -> SearchRow:
