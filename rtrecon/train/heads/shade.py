@@ -13,7 +13,7 @@ from rtrecon.train.heads.raster import GeometryBuffer
 from rtrecon.train.heads.regions import Material
 from rtrecon.types import Float32Array
 
-__all__ = ["NoiseBank", "Shader"]
+__all__ = ["NoiseBank", "Shader", "environment", "sample_lights"]
 
 
 class NoiseBank:
@@ -276,10 +276,10 @@ class Shader:
         teeth = material == Material.TEETH
         occlusion = np.where(teeth, occlusion**0.4, occlusion)
 
-        environment, base = _environment(rng, n)
-        diffuse = environment * occlusion[..., None]
+        surroundings, base = environment(rng, n)
+        diffuse = surroundings * occlusion[..., None]
         specular = np.zeros_like(diffuse)
-        for direction, light, softness in _sample_lights(rng):
+        for direction, light, softness in sample_lights(rng):
             ndl = n @ direction
             lit = np.clip((ndl + wrap) / (1 + wrap), 0, None)
             reach = self.shadow(direction, softness).ravel()[self._index]
@@ -299,7 +299,7 @@ class Shader:
         return radiance
 
 
-def _environment(
+def environment(
     rng: np.random.Generator, normal: Float32Array
 ) -> tuple[Float32Array, Float32Array]:
     """Light of the surroundings on ``normal`` (r, 256, 3), linear RGB, and its mean (3,).
@@ -320,7 +320,7 @@ def _environment(
     return np.clip(light, 0.02, None).astype(np.float32), base.astype(np.float32)
 
 
-def _sample_lights(
+def sample_lights(
     rng: np.random.Generator,
 ) -> list[tuple[Float32Array, Float32Array, float]]:
     """Directions toward the lights (camera frame), linear colours, softness in metres."""
