@@ -26,6 +26,7 @@ from rtrecon.train.heads.raster import GeometryBuffer, Rasterizer
 from rtrecon.train.heads.regions import HeadRegions, Material, face_region, head_regions
 from rtrecon.train.heads.sensor import expose
 from rtrecon.train.heads.shade import NoiseBank, Shader
+from rtrecon.train.heads.strands import calm_strands, without_lashes
 from rtrecon.train.heads.variety import ShapeVariety
 from rtrecon.types import BgrImage, Face, Float32Array, Float64Array, Intrinsics
 
@@ -296,7 +297,7 @@ class HeadGenerator:
         focal = 0.5 * (scene.camera.fx + scene.camera.fy)
         W_m = scene.crop.side_px * z_ref / focal
         value = np.where(on, (z_ref - np.where(on, buffer.z_m, 0.0)) / W_m, 0.0).astype(np.float32)
-        value = _calm_strands(_without_lashes(value, buffer), on, buffer)
+        value = calm_strands(without_lashes(value, buffer), on, buffer)
         weight = cv2.resize(on.astype(np.float32), (n, n), interpolation=cv2.INTER_AREA)
         total = cv2.resize(value, (n, n), interpolation=cv2.INTER_AREA)
         mask = weight > 0.5
@@ -357,35 +358,6 @@ class HeadGenerator:
         )
         picture[~inside] = 0
         return picture
-
-
-def _without_lashes(value: Float32Array, buffer: GeometryBuffer) -> Float32Array:
-    """The relief ``value`` (h, w), where lashes are as the lid and the eye around them.
-
-    Lashes are drawn on cards that stand out of the lids; no camera sees their depth.
-    """
-    lash = (buffer.material == Material.LASH).astype(np.uint8)
-    if not lash.any():
-        return value
-    around = (buffer.material == Material.SKIN) | (buffer.material == Material.EYE)
-    known = around.astype(np.float32)
-    weight = cv2.GaussianBlur(known, (0, 0), 2.0)
-    filled = cv2.GaussianBlur(value * known, (0, 0), 2.0) / np.maximum(weight, 1e-6)
-    return np.where((lash > 0) & (weight > 0.02), filled, value).astype(np.float32)
-
-
-def _calm_strands(
-    value: Float32Array, on: npt.NDArray[np.bool_], buffer: GeometryBuffer
-) -> Float32Array:
-    """The relief ``value`` (h, w), where hair thins out as the local median.
-
-    Single strands over skin are noise to learn from; the silhouette stays as it is.
-    """
-    square = np.ones((5, 5), np.uint8)
-    hair = buffer.material == Material.HAIR
-    near = cv2.dilate(hair.astype(np.uint8), square) > 0
-    near &= cv2.erode(on.astype(np.uint8), square) > 0
-    return np.where(near, cv2.medianBlur(value, 5), value).astype(np.float32)
 
 
 def _to_camera(

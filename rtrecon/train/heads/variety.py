@@ -54,7 +54,7 @@ class ShapeVariety:
                 near = np.minimum(near, distance_to_line(self._mean_skin, path * flip))
             self._folds.append(np.where(front, near, np.inf).astype(np.float32))
         # Small bumps stay away from lids and lips, which rest on eyes and teeth.
-        soft = np.concatenate([marks[36:48], marks[48:68]])
+        soft = marks[36:68]
         apart = self._mean_skin[:, None] - soft[None]
         self._free = np.flatnonzero((np.linalg.norm(apart, axis=2).min(axis=1) > 1.6) & front)
         self._anchors = np.flatnonzero(front)
