@@ -7,11 +7,13 @@ import os
 import re
 import socket
 import sys
+import time
 from pathlib import Path
 
 __all__ = ["has_display"]
 
 _TIMEOUT_S = 1.0
+_TRIES, _PAUSE_S = 6, 0.1
 
 
 def has_display() -> tuple[bool, str]:
@@ -67,8 +69,12 @@ def _x11_admits(name: str) -> bool:
         return True
     x11.XOpenDisplay.argtypes, x11.XOpenDisplay.restype = [ctypes.c_char_p], ctypes.c_void_p
     x11.XCloseDisplay.argtypes = [ctypes.c_void_p]
-    display = x11.XOpenDisplay(name.encode())
-    if not display:
-        return False
-    x11.XCloseDisplay(display)
-    return True
+    for _ in range(_TRIES):
+        display = x11.XOpenDisplay(name.encode())
+        if display:
+            x11.XCloseDisplay(display)
+            return True
+        # A server that has just lost its last client, here the one that asked whether it
+        # answers, starts over (Xvfb without -noreset) and refuses everybody meanwhile.
+        time.sleep(_PAUSE_S)
+    return False

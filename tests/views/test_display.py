@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes.util
 import os
 import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from rtrecon.views import display
 from rtrecon.views.display import has_display
 
 pytestmark = pytest.mark.skipif(
@@ -63,29 +67,47 @@ def test_wayland_without_x(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
         assert has_display()[0]
 
 
-def test_a_display_that_refuses_us_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Open3D draws off screen on it, and the window would never be seen."""
+@contextlib.contextmanager
+def _server(*options: str) -> Iterator[str]:
+    """A display that has no client yet; gives its name."""
     program = shutil.which("Xvfb")
     if program is None or ctypes.util.find_library("X11") is None:
         pytest.skip("Xvfb and libX11 are needed: apt-get install xvfb libx11-6")
-    keys = tmp_path / "keys"
-    cookie = [b"\0", b"MIT-MAGIC-COOKIE-1", bytes(range(16))]
-    fields = b"".join(len(part).to_bytes(2, "big") + part for part in (b"host", *cookie))
-    keys.write_bytes(b"\1\0" + fields)
     read_end, write_end = os.pipe()
-    command = [program, "-displayfd", str(write_end), "-auth", str(keys)]
+    command = [program, "-displayfd", str(write_end), *options]
     with subprocess.Popen(
         command, pass_fds=[write_end], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as server:
         os.close(write_end)
         try:
             with os.fdopen(read_end) as answer:
-                number = answer.readline().strip()
-            monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-            monkeypatch.setenv("DISPLAY", f":{number}")
-            monkeypatch.setenv("XAUTHORITY", os.devnull)
-            shown, reason = has_display()
+                yield f":{answer.readline().strip()}"
         finally:
             server.terminate()
+
+
+def test_a_display_that_refuses_us_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Open3D draws off screen on it, and the window would never be seen."""
+    keys = tmp_path / "keys"
+    cookie = [b"\0", b"MIT-MAGIC-COOKIE-1", bytes(range(16))]
+    fields = b"".join(len(part).to_bytes(2, "big") + part for part in (b"host", *cookie))
+    keys.write_bytes(b"\1\0" + fields)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setenv("XAUTHORITY", os.devnull)
+    with _server("-auth", str(keys)) as name:
+        monkeypatch.setenv("DISPLAY", name)
+        shown, reason = has_display()
     assert not shown
     assert "refuses" in reason
+
+
+def test_a_display_that_starts_over_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under xvfb-run, when the only client was the one that asked whether it answers."""
+    x11 = mock.Mock()
+    x11.XOpenDisplay.side_effect = [None, None, 1]
+    monkeypatch.setattr(display.ctypes, "CDLL", lambda _: x11)
+    monkeypatch.delenv("XAUTHORITY", raising=False)
+    with _server() as name:
+        monkeypatch.setenv("DISPLAY", name)
+        assert has_display() == (True, "")
+    x11.XCloseDisplay.assert_called_once_with(1)
