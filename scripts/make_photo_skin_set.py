@@ -7,7 +7,8 @@ the portrait shows is then the texture of heads with other shapes, which are lit
 taken by another camera. Depth is exact, skin, eyes, brows, hair and most of the light are those of
 the photograph: between our own drawn skin, which favours our model, and a scan of a person, which
 is not to be had here. The scalp is bald under painted hair. Frontal portraits alone give enough
-skin. Format as `make_eval_sets.py`.
+skin. The landmarks are those of the shipped model: other weights make slightly other pictures.
+Format as `make_eval_sets.py`.
 """
 
 import argparse
@@ -19,7 +20,8 @@ import numpy as np
 from make_eval_sets import write
 
 import rtrecon
-from rtrecon.faces.align import CropSpec, crop_face
+from rtrecon.depth.manifest import Manifest
+from rtrecon.faces.align import crop_face
 from rtrecon.pictures import read_picture
 from rtrecon.train.face_model import LANDMARKS_68, FaceModel
 from rtrecon.train.heads import backdrop, shade
@@ -28,7 +30,7 @@ from rtrecon.train.heads.mesh import Part, vertex_normals
 from rtrecon.train.heads.pose import HEAD_CAMERA
 from rtrecon.train.heads.sensor import expose
 
-MODEL = Path(__file__).resolve().parent.parent / "models/face-dpt/model.onnx"
+MODEL = Path(__file__).resolve().parent.parent / "models/face-dpt"
 
 
 def main() -> None:
@@ -121,16 +123,19 @@ def landmarks_of(image: np.ndarray) -> np.ndarray:
     if not faces:
         raise SystemExit("no face in the portrait")
     face = max(faces, key=lambda f: float(f.box_px[2] - f.box_px[0]))
-    crop = crop_face(face, CropSpec("landmarks", 3.8), 192)
+    manifest = Manifest.load(MODEL)
+    size_px = manifest.input.size_px
+    crop = crop_face(face, manifest.crop, size_px)
     rgb = crop.warp(image)[..., ::-1].astype(np.float32).transpose(2, 0, 1)[None] / 255
-    session = onnxruntime.InferenceSession(str(MODEL), providers=["CPUExecutionProvider"])
+    path = str(MODEL / "model.onnx")
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     share = session.run(["landmarks"], {"image": np.ascontiguousarray(rgb)})[0][0]
     M = crop.M_picture_crop
-    return (share * 192 - 0.5) @ M[:, :2].T + M[:, 2]
+    return (share * size_px - 0.5) @ M[:, :2].T + M[:, 2]
 
 
 class PhotoSkinRenderer(FrameRenderer):
-    """Draws heads in a photographed skin, bare but for clothes."""
+    """Draws heads in a photographed skin: no hair, beard, clothes or glasses but painted ones."""
 
     skin: Skin
 
