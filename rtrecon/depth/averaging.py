@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from rtrecon.depth.manifest import DepthKind
+from rtrecon.depth.mirror import flip_expression, flip_landmarks, flip_rotation
 from rtrecon.depth.model import DepthModel, DepthPrediction
 from rtrecon.errors import DataError
 from rtrecon.faces.align import Crop
@@ -28,7 +30,8 @@ def predict_averaged(
 
     The first pass is the plain crop, the second the same mirrored, then come small turns
     and zooms, each with its mirror image. Values of kind ``inverse`` are brought to the
-    first pass's scale and shift before the mean, since each pass has its own.
+    first pass's scale and shift before the mean, since each pass has its own. Coefficients,
+    landmarks and rotation are averaged too, brought back from their mirrored or turned view.
 
     Raises:
         DataError: ``passes`` is not 1 to 14, or see `DepthModel.predict`.
@@ -40,6 +43,7 @@ def predict_averaged(
         return predictions
     values = [[p.value] for p in predictions]
     masks = [None if p.mask_logit is None else [p.mask_logit] for p in predictions]
+    seen_extras = [[_extras(p)] for p in predictions]
     for number in range(1, passes):
         M_base_view = _view(number, model.size_px)
         views = [_moved(crop, M_base_view) for crop in crops]
@@ -50,14 +54,62 @@ def predict_averaged(
             logits = masks[k]
             if logits is not None and seen.mask_logit is not None:
                 logits.append(_back(seen.mask_logit, M_base_view))
+            seen_extras[k].append(_extras_back(_extras(seen), M_base_view, seen.expression_names))
     return [
         replace(
             plain,
             value=np.mean(value, axis=0, dtype=np.float32),
             mask_logit=None if logits is None else np.mean(logits, axis=0, dtype=np.float32),
+            expression=_mean([e.expression for e in extras]),
+            landmarks68=_mean([e.landmarks68 for e in extras]),
+            rotation=_mean_rotation([e.rotation for e in extras]),
         )
-        for plain, value, logits in zip(predictions, values, masks, strict=True)
+        for plain, value, logits, extras in zip(
+            predictions, values, masks, seen_extras, strict=True
+        )
     ]
+
+
+class _Extras(NamedTuple):
+    expression: Float32Array | None
+    landmarks68: Float32Array | None
+    rotation: Float32Array | None
+
+
+def _extras(prediction: DepthPrediction) -> _Extras:
+    return _Extras(prediction.expression, prediction.landmarks68, prediction.rotation)
+
+
+def _extras_back(said: _Extras, M_base_view: Float64Array, names: Sequence[str]) -> _Extras:
+    """What a view said beside the depth, in the words of the plain crop."""
+    expression, marks, R = said
+    turn = np.eye(3, dtype=np.float32)
+    A = M_base_view[:, :2] / np.hypot(M_base_view[0, 0], M_base_view[1, 0])
+    if np.linalg.det(A) < 0.0:
+        A = A * (-1.0, 1.0)  # what is left is the turn alone
+        expression = None if expression is None else flip_expression(expression, names)
+        marks = None if marks is None else flip_landmarks(marks)
+        R = None if R is None else flip_rotation(R)
+    turn[:2, :2] = A
+    if marks is not None:
+        zoom = np.hypot(M_base_view[0, 0], M_base_view[1, 0])
+        marks = ((marks - 0.5) @ (zoom * A).T + 0.5).astype(np.float32)  # about the middle
+    return _Extras(expression, marks, None if R is None else turn @ R)
+
+
+def _mean(said: Sequence[Float32Array | None]) -> Float32Array | None:
+    known = [values for values in said if values is not None]
+    return np.mean(known, axis=0, dtype=np.float32) if known else None
+
+
+def _mean_rotation(said: Sequence[Float32Array | None]) -> Float32Array | None:
+    """The rotation closest to the mean of the matrices."""
+    mean = _mean(said)
+    if mean is None or not np.isfinite(mean).all():
+        return mean
+    U, _, Vt = np.linalg.svd(mean.astype(np.float64))
+    sign = np.array([1.0, 1.0, np.linalg.det(U @ Vt)])
+    return np.asarray(U * sign @ Vt, dtype=np.float32)
 
 
 def _view(number: int, size: int) -> Float64Array:

@@ -78,12 +78,13 @@ class ModelFile:
 class Manifest:
     """A checked ``model.json``.
 
-    ``value`` is the graph's output of kind ``kind``; ``mask`` and ``expression`` are the
-    names of those outputs or None. ``along_ray``: a relief is along the ray through the crop's
-    middle, not along the optical axis. ``files`` maps a precision to its file; ``best`` maps
-    a provider (or ``default``) to the precision to use there. ``unit_m`` is the length of
-    one unit of a ``metric`` model. ``batch`` is how many crops the graph takes at once, where
-    it is fixed; ``origin`` names the checkpoint that it was exported from.
+    ``value`` is the graph's output of kind ``kind``; ``mask``, ``expression``, ``landmarks``
+    and ``rotation`` are the names of those outputs or None; ``expression_names`` names the
+    coefficients, and is empty where the manifest does not. ``along_ray``: a relief is along the
+    ray through the crop's middle, not along the optical axis. ``files`` maps a precision to its
+    file; ``best`` maps a provider (or ``default``) to the precision to use there. ``unit_m`` is
+    the length of one unit of a ``metric`` model. ``batch`` is how many crops the graph takes at
+    once, where it is fixed; ``origin`` names the checkpoint that it was exported from.
     """
 
     folder: Path
@@ -95,6 +96,9 @@ class Manifest:
     expression: str | None
     crop: CropSpec
     files: Mapping[str, ModelFile]
+    landmarks: str | None = None
+    rotation: str | None = None
+    expression_names: tuple[str, ...] = ()
     best: Mapping[str, str] = field(default_factory=dict)
     along_ray: bool = False
     unit_m: float = 1.0
@@ -181,6 +185,9 @@ class _Reader:
             value=value,
             mask=outputs.get("mask"),
             expression=outputs.get("expression"),
+            landmarks=outputs.get("landmarks"),
+            rotation=outputs.get("rotation"),
+            expression_names=self._expression_names(),
             crop=self._crop(),
             files=self._files(),
             best={str(k): str(v) for k, v in self._object("best", optional=True).items()},
@@ -268,6 +275,16 @@ class _Reader:
                 self._fail(f'the "sha256" of {entry["file"]} must be 64 hexadecimal digits')
             files[str(precision)] = ModelFile(file, sha256)
         return files
+
+    def _expression_names(self) -> tuple[str, ...]:
+        names = self._data.get("expression_names", [])
+        if (
+            not isinstance(names, list)
+            or not all(isinstance(name, str) and name for name in names)
+            or len(set(names)) != len(names)
+        ):
+            self._fail('"expression_names" must be names, each once')
+        return tuple(names)
 
     def _batch(self) -> int:
         batch = self._data.get("batch", 1)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rtrecon.depth.extras import EXTRAS, Extras, wanted_extras
 from rtrecon.depth.manifest import DepthKind, Manifest
 from rtrecon.depth.providers import ModelSource, Runner
 from rtrecon.depth.session import create_session
@@ -27,9 +28,15 @@ class DepthPrediction:
 
     ``value`` (h, w) float32 of the given ``kind``: ``relief`` (z_ref - z) / W without unit,
     ``inverse`` affine in 1/z, ``metric`` metres. ``mask_logit`` (h, w) float32, above zero on
-    the head, or None. ``expression`` (k,) float32 coefficients or None. ``crop_bgr``
-    (h, w, 3) uint8 is the picture the network saw. ``along_ray``: a relief is along the ray
-    through the crop's middle, not the optical axis (`rtrecon.geometry.rays.ray_slope`).
+    the head, or None. ``crop_bgr`` (h, w, 3) uint8 is the picture the network saw.
+    ``along_ray``: a relief is along the ray through the crop's middle, not the optical axis
+    (`rtrecon.geometry.rays.ray_slope`).
+
+    None where the model lacks them or nobody asked: ``expression`` (k,) float32 coefficients,
+    named by ``expression_names``; ``landmarks68`` (68, 2) float32, iBUG's points x, y as a share
+    of the crop (0 and 1 are its edges; crop pixel = share * size - 0.5); ``rotation`` (3, 3)
+    float32, from the head to a camera that looks along the ray through the crop's middle and is
+    rolled as the crop is.
     """
 
     value: Float32Array
@@ -38,6 +45,9 @@ class DepthPrediction:
     expression: Float32Array | None = None
     crop_bgr: BgrImage | None = None
     along_ray: bool = False
+    landmarks68: Float32Array | None = None
+    rotation: Float32Array | None = None
+    expression_names: tuple[str, ...] = ()
 
 
 class DepthModel:
@@ -51,6 +61,7 @@ class DepthModel:
         provider: short name of what it runs on.
         threads: CPU threads it may use.
         precision: of the file in use.
+        expression_names: of the coefficients it gives; empty if it gives none.
     """
 
     def __init__(
@@ -59,7 +70,9 @@ class DepthModel:
         provider: str = "auto",
         precision: str | None = None,
         threads: int | None = None,
+        extras: Collection[str] = EXTRAS,
     ) -> None:
+        wanted = wanted_extras(extras)
         self.manifest = manifest
         self.name = manifest.name
         self.kind = manifest.kind
@@ -80,7 +93,9 @@ class DepthModel:
         self.provider = self.report.provider
         self.threads = self.report.threads
         self.precision = manifest.precision_for(self.provider, precision)
-        self._outputs = _output_names(self._session, manifest)
+        self._extras = Extras.of(manifest, self._session.get_outputs(), wanted)
+        self.expression_names = self._extras.expression_names
+        self._outputs = _output_names(self._session, manifest, self._extras)
         self._batch, self._dtype = _check_input(self._session, manifest)
         spec = manifest.input
         low, high = spec.range
@@ -162,7 +177,9 @@ class DepthModel:
         )
         values = self._maps(results["value"], batch)
         masks = self._maps(results["mask"], batch) if "mask" in results else None
-        expressions = results.get("expression")
+        expressions, landmarks, rotations = (
+            self._extras.read(role, results.get(role), batch) for role in EXTRAS
+        )
         if self.manifest.unit_m != 1.0:
             values = values * np.float32(self.manifest.unit_m)
         return [
@@ -171,10 +188,11 @@ class DepthModel:
                 mask_logit=None if masks is None else masks[k],
                 kind=self.kind,
                 along_ray=self.manifest.along_ray,
-                expression=None
-                if expressions is None
-                else np.asarray(expressions, dtype=np.float32).reshape(batch, -1)[k],
+                expression=None if expressions is None else expressions[k],
                 crop_bgr=pictures[k],
+                landmarks68=None if landmarks is None else landmarks[k],
+                rotation=None if rotations is None else rotations[k],
+                expression_names=self.expression_names,
             )
             for k in range(len(crops))
         ]
@@ -194,6 +212,7 @@ def load_depth_model(
     provider: str = "auto",
     precision: str | None = None,
     threads: int | None = None,
+    extras: Collection[str] = EXTRAS,
 ) -> DepthModel:
     """Find a depth model by name or folder, verify its hash and open it.
 
@@ -202,21 +221,20 @@ def load_depth_model(
         provider: ``auto`` or a short name such as ``cuda``.
         precision: ``fp32``, ``fp16`` or ``int8``; None takes the model's best there.
         threads: CPU threads; None takes the machine's cores, at most four.
+        extras: which of `EXTRAS` to give where the model has them.
 
     Raises:
         ModelError: no such model, a manifest or file that is damaged or does not fit.
         ProviderError: the named provider does not work here.
     """
-    return DepthModel(Manifest.load(find_model(model)), provider, precision, threads)
+    return DepthModel(Manifest.load(find_model(model)), provider, precision, threads, extras)
 
 
-def _output_names(session: Runner, manifest: Manifest) -> dict[str, str]:
-    wanted = {
-        "value": manifest.value,
-        "mask": manifest.mask,
-        "expression": manifest.expression,
-    }
-    names = {role: name for role, name in wanted.items() if name is not None}
+def _output_names(session: Runner, manifest: Manifest, extras: Extras) -> dict[str, str]:
+    names = {"value": manifest.value}
+    if manifest.mask is not None:
+        names["mask"] = manifest.mask
+    names.update(extras.outputs)
     present = [output.name for output in session.get_outputs()]
     for role, name in names.items():
         if name not in present:

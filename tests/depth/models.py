@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
@@ -20,10 +21,14 @@ def write_model(
     kind: str = "relief",
     outputs: tuple[str, ...] = ("relief", "mask"),
     expression: bool = False,
+    extras: dict[str, tuple[int, ...]] | None = None,
     manifest: dict[str, Any] | None = None,
     half: bool = False,
 ) -> Path:
-    """``value`` is the first channel minus the last; ``mask`` the second minus one half."""
+    """``value`` is the first channel minus the last; ``mask`` the second minus one half.
+
+    ``extras`` are further outputs by role, each filled with the mean of the picture.
+    """
     element = TensorProto.FLOAT16 if half else TensorProto.FLOAT
     shape = [batch, 3, SIZE, SIZE]
     nodes = [
@@ -40,6 +45,16 @@ def write_model(
         initial.append(helper.make_tensor("axes", TensorProto.INT64, [2], [2, 3]))
         nodes.append(helper.make_node("ReduceMean", ["image", "axes"], ["expression"], keepdims=0))
         results.append(helper.make_tensor_value_info("expression", element, [batch, 3]))
+    for role, due in (extras or {}).items():
+        ones = helper.make_tensor(f"ones_{role}", element, due, [1.0] * int(np.prod(due)))
+        initial.append(ones)
+        nodes.append(helper.make_node("ReduceMean", ["image"], [f"mean_{role}"], keepdims=0))
+        nodes.append(helper.make_node("Mul", [f"mean_{role}", f"ones_{role}"], [f"flat_{role}"]))
+        initial.append(
+            helper.make_tensor(f"shape_{role}", TensorProto.INT64, [1 + len(due)], [1, *due])
+        )
+        nodes.append(helper.make_node("Reshape", [f"flat_{role}", f"shape_{role}"], [role]))
+        results.append(helper.make_tensor_value_info(role, element, [1, *due]))
     graph = helper.make_graph(
         nodes, "tiny", [helper.make_tensor_value_info("image", element, shape)], results, initial
     )
@@ -60,6 +75,7 @@ def write_model(
         fields["outputs"]["mask"] = outputs[1]
     if expression:
         fields["outputs"]["expression"] = "expression"
+    fields["outputs"].update({role: role for role in extras or {}})
     fields.update(manifest or {})
     (folder / "model.json").write_text(json.dumps(fields), encoding="utf-8")
     return folder

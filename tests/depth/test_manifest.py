@@ -27,6 +27,8 @@ def test_defaults(tmp_path) -> None:
     assert manifest.input.size_px == 192
     assert manifest.input.color == "RGB"
     assert manifest.mask is None
+    assert manifest.landmarks is manifest.rotation is None
+    assert manifest.expression_names == ()
     assert not manifest.along_ray
     assert load(tmp_path, relief_along="ray").along_ray
     assert (manifest.crop.kind, manifest.crop.side) == ("landmarks", 3.8)
@@ -47,6 +49,9 @@ def test_defaults(tmp_path) -> None:
         ),
         ({"outputs": {"relief": 3}}, '"outputs" has an entry'),
         ({"outputs": []}, '"outputs" must be an object'),
+        ({"expression_names": "jawOpen"}, '"expression_names" must be names'),
+        ({"expression_names": ["jawOpen", 3]}, '"expression_names" must be names'),
+        ({"expression_names": ["jawOpen", "jawOpen"]}, "each once"),
         ({"input": {"size": [192, 128]}}, "two equal"),
         ({"input": {"size": "192"}}, "two equal"),
         ({"input": {"size": [4, 4]}}, "two equal"),

@@ -54,6 +54,55 @@ def test_predict(tmp_path, batch, half) -> None:
     np.testing.assert_array_equal(left.crop_bgr, picture()[20 : 20 + SIZE, 10 : 10 + SIZE])
 
 
+def test_landmarks_rotation_and_named_coefficients(tmp_path) -> None:
+    shapes = {"expression": (2,), "landmarks": (68, 2), "rotation": (3, 3)}
+    folder = write_model(
+        tmp_path / "tiny", batch=1, extras=shapes, manifest={"expression_names": ["jaw", "brow"]}
+    )
+    model = load_depth_model(folder)
+    first, second = model.predict(picture(), [crop_at(10, 20), crop_at(80, 20)])
+    assert model.expression_names == first.expression_names == ("jaw", "brow")
+    for array, due in zip(
+        (first.expression, first.landmarks68, first.rotation), shapes.values(), strict=True
+    ):
+        assert array is not None
+        assert array.shape == due
+        assert array.dtype == np.float32
+        np.testing.assert_allclose(array, (10 + 200 + 90) / 3 / 255, rtol=1e-5)
+    assert second.rotation is not None
+    np.testing.assert_allclose(second.rotation, (250 + 20 + 40) / 3 / 255, rtol=1e-5)
+
+
+def test_without_extras(tmp_path) -> None:
+    prediction = load_depth_model(write_model(tmp_path / "a")).predict(picture(), [crop_at(1, 1)])[
+        0
+    ]
+    assert prediction.expression is prediction.landmarks68 is prediction.rotation is None
+    assert prediction.expression_names == ()
+    folder = write_model(tmp_path / "b", expression=True)
+    assert load_depth_model(folder).expression_names == ("0", "1", "2")
+    model = load_depth_model(folder, extras=())
+    assert model.predict(picture(), [crop_at(1, 1)])[0].expression is None
+    assert model.expression_names == ()
+    with pytest.raises(DataError, match="tongue"):
+        load_depth_model(folder, extras=["tongue"])
+
+
+@pytest.mark.parametrize(
+    ("shapes", "manifest", "says"),
+    [
+        ({"landmarks": (5, 2)}, {}, r"\(5, 2\) for its landmarks where \(68, 2\)"),
+        ({"landmarks": (2, 68)}, {}, r"\(2, 68\)"),
+        ({"rotation": (6,)}, {}, r"\(6,\) for its rotation where \(3, 3\)"),
+        ({"expression": (3,)}, {"expression_names": ["jaw"]}, "1 named coefficients"),
+    ],
+)
+def test_extras_of_another_shape(tmp_path, shapes, manifest, says) -> None:
+    folder = write_model(tmp_path / "tiny", batch=1, extras=shapes, manifest=manifest)
+    with pytest.raises(ModelError, match=says):
+        load_depth_model(folder)
+
+
 def test_predictions_may_be_kept(tmp_path) -> None:
     model = load_depth_model(write_model(tmp_path / "tiny"))
     first = model.predict(picture(), [crop_at(10, 20)])[0]
