@@ -16,7 +16,7 @@ from rtrecon.depth.manifest import Manifest
 from rtrecon.errors import DataError, ModelError
 from rtrecon.types import Float32Array
 
-__all__ = ["EXTRAS", "Extras", "wanted_extras"]
+__all__ = ["EXTRAS", "Extras", "named_outputs", "wanted_extras"]
 
 EXTRAS = ("expression", "landmarks", "rotation")
 """The outputs a caller may do without."""
@@ -41,8 +41,7 @@ class Extras:
         Raises:
             ModelError: the graph has another shape than the one that is due.
         """
-        named = {role: getattr(manifest, role) for role in EXTRAS}
-        outputs = {r: name for r, name in named.items() if name is not None and r in wanted}
+        outputs = named_outputs(manifest, wanted)
         shapes = {node.name: tuple(node.shape) for node in nodes}
         names: tuple[str, ...] = ()
         if outputs.get("expression") in shapes:
@@ -87,6 +86,12 @@ class Extras:
             f"model {self.model} gives {shape} for its {role} where {what} are due: its manifest "
             "does not fit its ONNX file"
         )
+
+
+def named_outputs(manifest: Manifest, wanted: Collection[str]) -> dict[str, str]:
+    """Role to the graph's name of the ``wanted`` extras that the manifest has."""
+    named = {role: getattr(manifest, role) for role in EXTRAS if role in wanted}
+    return {role: name for role, name in named.items() if name is not None}
 
 
 def wanted_extras(wanted: Collection[str]) -> frozenset[str]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rtrecon.depth.extras import EXTRAS, Extras, wanted_extras
+from rtrecon.depth.extras import EXTRAS, Extras, named_outputs, wanted_extras
 from rtrecon.depth.manifest import DepthKind, Manifest
 from rtrecon.depth.providers import ModelSource, Runner
 from rtrecon.depth.session import create_session
@@ -78,6 +78,7 @@ class DepthModel:
         self.kind = manifest.kind
         self.size_px = manifest.input.size_px
         self.crop_spec = manifest.crop
+        names = self._outputs = _output_names(manifest, wanted)
         verified: set[str] = set()
 
         def file_for(name: str) -> ModelSource:
@@ -85,7 +86,9 @@ class DepthModel:
             if chosen not in verified:
                 manifest.files[chosen].verify()
                 verified.add(chosen)
-            return manifest.source_for(chosen)
+            source = manifest.source_for(chosen)
+            unasked = named_outputs(manifest, EXTRAS).keys() - wanted
+            return replace(source, outputs=tuple(names.values())) if unasked else source
 
         self._session, self.report = create_session(
             file_for, provider, threads, free_size=self.size_px
@@ -93,9 +96,10 @@ class DepthModel:
         self.provider = self.report.provider
         self.threads = self.report.threads
         self.precision = manifest.precision_for(self.provider, precision)
-        self._extras = Extras.of(manifest, self._session.get_outputs(), wanted)
+        nodes = self._session.get_outputs()
+        _check_outputs([node.name for node in nodes], names, manifest)
+        self._extras = Extras.of(manifest, nodes, wanted)
         self.expression_names = self._extras.expression_names
-        self._outputs = _output_names(self._session, manifest, self._extras)
         self._batch, self._dtype = _check_input(self._session, manifest)
         spec = manifest.input
         low, high = spec.range
@@ -230,19 +234,20 @@ def load_depth_model(
     return DepthModel(Manifest.load(find_model(model)), provider, precision, threads, extras)
 
 
-def _output_names(session: Runner, manifest: Manifest, extras: Extras) -> dict[str, str]:
+def _output_names(manifest: Manifest, wanted: Collection[str]) -> dict[str, str]:
     names = {"value": manifest.value}
     if manifest.mask is not None:
         names["mask"] = manifest.mask
-    names.update(extras.outputs)
-    present = [output.name for output in session.get_outputs()]
+    return names | named_outputs(manifest, wanted)
+
+
+def _check_outputs(present: Sequence[str], names: Mapping[str, str], manifest: Manifest) -> None:
     for role, name in names.items():
         if name not in present:
             raise ModelError(
                 f"model {manifest.name} has no output {name!r} for its {role} (it has "
                 f"{', '.join(present)}): its manifest does not fit its ONNX file"
             )
-    return names
 
 
 def _check_input(session: Runner, manifest: Manifest) -> tuple[int | None, type[np.floating[Any]]]:

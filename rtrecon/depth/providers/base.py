@@ -36,7 +36,8 @@ class ModelSource:
     """One ONNX file and what engines built from it are known by.
 
     ``shape`` (n, 3, h, w) is what it is run with, ``sha256`` that of the file if known,
-    ``origin`` the checkpoint that it was exported from.
+    ``origin`` the checkpoint that it was exported from. ``outputs`` are those that are asked
+    for, where not all are.
     """
 
     path: Path
@@ -44,6 +45,7 @@ class ModelSource:
     shape: tuple[int, int, int, int] = (1, 3, 192, 192)
     sha256: str | None = None
     origin: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
+    outputs: tuple[str, ...] = ()
 
     def digest(self) -> str:
         """SHA-256 of the file; read from the disk only where it is not known."""
@@ -99,11 +101,15 @@ class Provider(ABC):
         runner: Runner = self.open_session(ort, source, options, self.entries(source))
         return runner
 
+    def graph(self, source: ModelSource) -> str | bytes:
+        """What a session is opened with: the file's path, or a model in memory."""
+        return str(source.path)
+
     def open_session(
         self, ort: Any, source: ModelSource, options: Any, entries: list[ProviderEntry]
     ) -> Any:
         """An ONNX Runtime session that really is on this provider."""
-        session = ort.InferenceSession(str(source.path), options, providers=entries)
+        session = ort.InferenceSession(self.graph(source), options, providers=entries)
         session.disable_fallback()
         running = session.get_providers()
         if not running or running[0] != self.ort_name:

@@ -6,6 +6,7 @@ import sys
 from typing import Any, ClassVar
 
 from rtrecon.depth.providers.base import ModelSource, Provider, ProviderEntry, Runner
+from rtrecon.depth.trim import trim_outputs
 
 __all__ = ["CoreMLProvider", "CpuProvider", "DirectMLProvider", "OpenVinoProvider"]
 
@@ -22,6 +23,15 @@ class CpuProvider(Provider):
     def entries(self, source: ModelSource) -> list[ProviderEntry]:  # noqa: ARG002
         """See `Provider.entries`."""
         return [_CPU]
+
+    def graph(self, source: ModelSource) -> str | bytes:
+        """See `Provider.graph`; without what leads to outputs that nobody asked for.
+
+        On the processor alone: a graphics card's engine is built once, for the whole model.
+        """
+        if not source.outputs:
+            return str(source.path)
+        return trim_outputs(source.path.read_bytes(), source.outputs) or str(source.path)
 
 
 class OpenVinoProvider(Provider):
