@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from rtrecon._version import __version__
 
 if TYPE_CHECKING:
     from rtrecon.capture.source import Source
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from rtrecon.errors import RtreconError
     from rtrecon.faces.mtcnn import detect_faces
     from rtrecon.geometry.reconstruction import FaceReconstruction, Mesh
-    from rtrecon.pipeline import LivePipeline, Reconstructor, reconstruct
+    from rtrecon.live_pipeline import LivePipeline
+    from rtrecon.mesh.save import save
+    from rtrecon.outputs.window.show import show
+    from rtrecon.pipeline import Reconstructor, reconstruct
     from rtrecon.types import Face, Frame, Intrinsics, TrackedFace
 
 __all__ = [
@@ -34,6 +37,8 @@ __all__ = [
     "detect_faces",
     "open_source",
     "reconstruct",
+    "save",
+    "show",
 ]
 
 _HOME = {
@@ -41,7 +46,7 @@ _HOME = {
     "FaceReconstruction": "rtrecon.geometry.reconstruction",
     "Frame": "rtrecon.types",
     "Intrinsics": "rtrecon.types",
-    "LivePipeline": "rtrecon.pipeline",
+    "LivePipeline": "rtrecon.live_pipeline",
     "Mesh": "rtrecon.geometry.reconstruction",
     "Reconstructor": "rtrecon.pipeline",
     "RtreconError": "rtrecon.errors",
@@ -50,6 +55,8 @@ _HOME = {
     "detect_faces": "rtrecon.faces.mtcnn",
     "open_source": "rtrecon.capture.sources",
     "reconstruct": "rtrecon.pipeline",
+    "save": "rtrecon.mesh.save",
+    "show": "rtrecon.outputs.window.show",
 }
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from rtrecon import __version__
+from rtrecon._version import __version__
 from rtrecon.errors import RtreconError
 
 __all__ = ["main"]
@@ -29,33 +29,33 @@ class Command(NamedTuple):
 COMMANDS = {
     "run": Command(
         "rtrecon.config:RunConfig",
-        "rtrecon.run:run",
+        "rtrecon.commands.run:run",
         "reconstruct faces live from a camera, file or stream",
     ),
     "image": Command(
-        "rtrecon.batch:ImageConfig",
-        "rtrecon.batch:run_image",
+        "rtrecon.commands.image:ImageConfig",
+        "rtrecon.commands.image:run_image",
         "reconstruct the faces of pictures: meshes, depth, previews",
     ),
     "eval": Command(
         "rtrecon.evaluate.config:EvalConfig",
-        "rtrecon.evaluate.run:run_eval",
+        "rtrecon.commands.eval:run_eval",
         "score models against measured depth",
     ),
     "bench": Command(
         "rtrecon.bench.config:BenchConfig",
-        "rtrecon.bench.commands:run_bench",
+        "rtrecon.commands.bench:run_bench",
         "measure what runs at which rate here, and where the time goes",
         lists=True,
     ),
     "models": Command(
-        "rtrecon.zoo.config:ModelsConfig",
-        "rtrecon.zoo.commands:run_models",
+        "rtrecon.commands.models:ModelsConfig",
+        "rtrecon.commands.models:run_models",
         "list, export, build, verify and remove depth models",
     ),
     "doctor": Command(
         "rtrecon.config:DoctorConfig",
-        "rtrecon.doctor:run_doctor",
+        "rtrecon.commands.doctor:run_doctor",
         "say what works on this machine, and what mends the rest",
     ),
 }

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from rtrecon._version import __version__
 from rtrecon.errors import OutputError
 
 __all__ = ["STAGES", "RunStats", "Samples", "peak_rss_mb", "versions", "write_json"]
@@ -125,8 +126,6 @@ def peak_rss_mb() -> float:
 def versions() -> dict[str, str]:
     """Versions of Python, rtrecon and what it stands on; a package never imported counts too."""
     from importlib.metadata import PackageNotFoundError, version
-
-    from rtrecon import __version__
 
     found = {"python": platform.python_version(), "rtrecon": __version__}
     for package in ("numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu", "open3d"):

@@ -40,7 +40,7 @@ def test_saving_goes_by_the_suffix(
 ) -> None:
     (face,) = rtrecon.reconstruct(picture, model=dome_model)
     path = tmp_path / f"face{suffix}"
-    face.save(path)
+    rtrecon.save(face, path)
     assert path.stat().st_size > 1000
 
 
@@ -52,14 +52,14 @@ def test_what_imread_answers_for_a_missing_file_is_refused(dome_model: Path) -> 
 def test_another_suffix_is_refused(dome_model: Path, picture: np.ndarray, tmp_path: Path) -> None:
     (face,) = rtrecon.reconstruct(picture, model=dome_model)
     with pytest.raises(DataError, match="stl"):
-        face.save(tmp_path / "face.stl")
+        rtrecon.save(face, tmp_path / "face.stl")
 
 
 def test_show_without_a_display_names_the_remedy(
     dome_model: Path, picture: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DISPLAY", ":987")
-    monkeypatch.setattr("rtrecon.views.display.sys.platform", "linux")
+    monkeypatch.setattr("rtrecon.outputs.window.display.sys.platform", "linux")
     (face,) = rtrecon.reconstruct(picture, model=dome_model)
     with pytest.raises(RtreconError, match="save"):
-        face.show()
+        rtrecon.show(face)

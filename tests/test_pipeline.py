@@ -10,7 +10,8 @@ import pytest
 import rtrecon
 from rtrecon.capture import CaptureThread, open_source
 from rtrecon.errors import DataError
-from rtrecon.pipeline import LivePipeline, Reconstructor
+from rtrecon.live_pipeline import LivePipeline
+from rtrecon.pipeline import Reconstructor
 from rtrecon.stats import RunStats
 from rtrecon.types import Frame, Intrinsics
 

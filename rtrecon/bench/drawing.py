@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Literal
 
 from rtrecon.errors import UserError
-from rtrecon.pipeline import LiveResult
-from rtrecon.views.display import has_display
+from rtrecon.outputs.window.display import has_display
+from rtrecon.result import LiveResult
 
 __all__ = ["Drawer", "open_drawer", "view_to_use"]
 
@@ -44,8 +44,8 @@ def open_drawer(view: View) -> Drawer:
     displayed, reason = has_display()
     if not displayed:
         raise UserError(f"no window can be opened: {reason}; take --view offscreen")
-    from rtrecon.views.state import Figures, ViewFrame
-    from rtrecon.views.window import FaceWindow
+    from rtrecon.draw.state import Figures, ViewFrame
+    from rtrecon.outputs.window.window import FaceWindow
 
     window = FaceWindow()
 
@@ -59,7 +59,7 @@ def open_drawer(view: View) -> Drawer:
 
 
 def _draw_offscreen(result: LiveResult) -> None:
-    from rtrecon.views.offscreen import render_points
+    from rtrecon.draw.offscreen import render_points
 
     for face in result.faces:
         render_points(face.points_camera, face.colors, face.normals, _OFFSCREEN_PX)

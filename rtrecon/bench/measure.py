@@ -10,7 +10,9 @@ import numpy as np
 
 from rtrecon.bench.memory_source import MemorySource, forth_and_back
 from rtrecon.capture import CaptureThread
-from rtrecon.pipeline import LivePipeline, LiveResult, Reconstructor
+from rtrecon.live_pipeline import LivePipeline
+from rtrecon.pipeline import Reconstructor
+from rtrecon.result import LiveResult
 from rtrecon.stats import RunStats
 from rtrecon.types import BgrImage, Frame
 

@@ -18,9 +18,10 @@ from rtrecon.faces.mtcnn import Mtcnn
 from rtrecon.faces.tracker import FaceTracker
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.geometry.stage import GeometryStage
-from rtrecon.outputs.face_mesh import file_mesh
-from rtrecon.outputs.mesh_files import encode_mesh
-from rtrecon.pipeline import LiveResult, Reconstructor
+from rtrecon.mesh.face_mesh import file_mesh
+from rtrecon.mesh.mesh_files import encode_mesh
+from rtrecon.pipeline import Reconstructor
+from rtrecon.result import LiveResult
 from rtrecon.types import BgrImage, Frame, Intrinsics, TrackedFace
 
 __all__ = ["StageBench"]

@@ -17,7 +17,8 @@ from rtrecon.bench.measure import settle
 from rtrecon.bench.memory_source import MemorySource
 from rtrecon.capture import CaptureThread
 from rtrecon.geometry.reconstruction import FaceReconstruction
-from rtrecon.pipeline import FrameTimes, LivePipeline, Reconstructor
+from rtrecon.live_pipeline import LivePipeline
+from rtrecon.pipeline import FrameTimes, Reconstructor
 from rtrecon.stats import RunStats
 from rtrecon.types import BgrImage, Frame
 

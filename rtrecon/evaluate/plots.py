@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from rtrecon.draw.sheet import color_depth
 from rtrecon.evaluate.dataset import DepthSample
 from rtrecon.evaluate.report import PredictorReport
-from rtrecon.outputs.preview import color_depth
 from rtrecon.types import BgrImage, Float32Array
 
 __all__ = ["color_error", "draw_error_maps", "draw_frame_plot"]

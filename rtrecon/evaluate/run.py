@@ -1,10 +1,8 @@
-"""``rtrecon eval``: models and baselines against a dataset with measured depth."""
+"""Models and baselines against a dataset with measured depth."""
 
 from __future__ import annotations
 
-import logging
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,20 +10,15 @@ from pathlib import Path
 import cv2
 
 from rtrecon.errors import OutputError
-from rtrecon.evaluate.config import EvalConfig
 from rtrecon.evaluate.dataset import BoolArray, DepthDataset, DepthSample
 from rtrecon.evaluate.metrics import FrameScore, jitter_mm, score_frame
-from rtrecon.evaluate.plots import draw_error_maps, draw_frame_plot
-from rtrecon.evaluate.predictors import ModelPredictor, Predictor, make_baseline
-from rtrecon.evaluate.report import PredictorReport, format_table, to_json
-from rtrecon.outputs.files import make_folder, write_files
-from rtrecon.pipeline import Reconstructor
-from rtrecon.stats import peak_rss_mb, versions, write_json
+from rtrecon.evaluate.plots import draw_error_maps
+from rtrecon.evaluate.predictors import Predictor
+from rtrecon.evaluate.report import PredictorReport
+from rtrecon.files import make_folder, write_files
 from rtrecon.types import BgrImage, Float32Array
 
-__all__ = ["evaluate", "run_eval"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["evaluate", "write_picture"]
 
 
 @dataclass(slots=True)
@@ -50,49 +43,6 @@ class _Jitter:
             return float("nan"), float("nan")
         whole, shape = zip(*self.pairs, strict=True)
         return sum(whole) / len(whole), sum(shape) / len(shape)
-
-
-def run_eval(config: EvalConfig) -> int:
-    """Score, print the table, write JSON and plots if asked for.
-
-    Returns:
-        0, or 1 if no predictor found a face in any frame.
-
-    Raises:
-        UserError: the dataset, a model or an option cannot be used.
-        OutputError: a file cannot be written.
-    """
-    dataset = DepthDataset(config.dataset)
-    predictors: list[Predictor] = [_model_predictor(config, name) for name in config.model]
-    predictors += [make_baseline(name, config.ipd_mm) for name in config.baseline_list()]
-    start_s = time.monotonic()
-    reports = evaluate(
-        dataset,
-        predictors,
-        max_frames=config.max_frames,
-        video=config.video,
-        out=config.out,
-        progress=not config.quiet and sys.stderr.isatty(),
-    )
-    print(format_table(reports))  # noqa: T201
-    if config.json is not None:
-        write_json(config.json, {**to_json(str(config.dataset), reports), "versions": versions()})
-    if config.out is not None:
-        _write_picture(config.out / "frames.png", draw_frame_plot(reports))
-        logger.info("plots are in %s", config.out)
-    if config.stats is not None:
-        frames = len(reports[0].ids)
-        write_json(
-            config.stats,
-            {
-                "frames": frames,
-                "seconds": round(time.monotonic() - start_s, 2),
-                "peak_rss_mb": round(peak_rss_mb(), 1),
-                "models": config.model,
-                "versions": versions(),
-            },
-        )
-    return 0 if any(score.detected for report in reports for score in report.scores) else 1
 
 
 def evaluate(
@@ -133,7 +83,7 @@ def evaluate(
                 jitter.add(depth, sample)
             maps[predictor.name] = depth
         if out is not None:
-            _write_picture(out / f"{sample.id}.png", draw_error_maps(sample, maps))
+            write_picture(out / f"{sample.id}.png", draw_error_maps(sample, maps))
         if progress:
             print(f"\r{number + 1}/{count} frames ", end="", file=sys.stderr, flush=True)  # noqa: T201
     if progress:
@@ -145,26 +95,12 @@ def evaluate(
     ]
 
 
-def _model_predictor(config: EvalConfig, model: str) -> ModelPredictor:
-    reconstructor = Reconstructor(
-        model=model,
-        provider=config.provider,
-        faces=config.faces,
-        fov_deg=config.fov,
-        intrinsics=config.intrinsics,
-        ipd_mm=config.ipd_mm,
-        precision=config.precision,
-        threads=config.threads,
-        temporal=config.video,
-        passes=config.passes,
-        min_face_px=40,
-    )
-    name = Path(model).name
-    alike = [other for other in config.model if Path(other).name == name]
-    return ModelPredictor(model if len(set(alike)) > 1 else name, reconstructor)
+def write_picture(path: Path, image: BgrImage) -> None:
+    """Write ``image`` as PNG; its folder is made when it is missing.
 
-
-def _write_picture(path: Path, image: BgrImage) -> None:
+    Raises:
+        OutputError: it cannot be written.
+    """
     done, encoded = cv2.imencode(".png", image)
     if not done:
         raise OutputError(f"{path}: a picture of {image.shape} could not be encoded")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -220,30 +219,6 @@ class FaceReconstruction:
         np.add(offset_warped, np.float32(self.z_ref_m), out=offset_warped)
         np.copyto(depth[y0:y1, x0:x1], offset_warped, where=covered)
         return depth
-
-    def save(self, path: str | Path) -> None:
-        """Write the face by the suffix of ``path``: .ply, .obj, .glb (meshes) or .npz.
-
-        Raises:
-            DataError: the suffix is another one. OutputError: it cannot be written.
-        """
-        # Outputs come after geometry: imported only for a caller who asks for them by name.
-        from rtrecon.outputs import save_mesh, save_npz
-
-        if Path(path).suffix.lower() == ".npz":
-            save_npz(self, Path(path))
-        else:
-            save_mesh(self, Path(path))
-
-    def show(self) -> None:
-        """Open a window with the mesh; in a notebook without a display, show three views.
-
-        Raises:
-            RtreconError: there is neither.
-        """
-        from rtrecon.views.show import show_face
-
-        show_face(self)
 
     @property
     def _n(self) -> int:

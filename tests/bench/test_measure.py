@@ -85,7 +85,7 @@ def test_each_stage_alone(reconstructor: Reconstructor, pictures: BgrImage) -> N
 def test_the_offscreen_view_needs_no_display(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("rtrecon.views.display.sys.platform", "linux")
+    monkeypatch.setattr("rtrecon.outputs.window.display.sys.platform", "linux")
     assert view_to_use("none") == "offscreen"
     with pytest.raises(UserError, match="no display"):
         open_drawer("window")

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from rtrecon.commands.eval import run_eval
 from rtrecon.errors import UserError
 from rtrecon.evaluate.config import EvalConfig
 from rtrecon.evaluate.dataset import DepthDataset
@@ -15,7 +16,6 @@ from rtrecon.evaluate.metrics import FrameScore
 from rtrecon.evaluate.plots import color_error, draw_error_maps, draw_frame_plot
 from rtrecon.evaluate.predictors import MeanHeadBaseline, PlaneBaseline
 from rtrecon.evaluate.report import PredictorReport, format_table, to_json
-from rtrecon.evaluate.run import run_eval
 
 
 def test_whole_run(

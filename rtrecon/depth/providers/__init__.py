@@ -33,7 +33,7 @@ REGISTRY: Mapping[str, Provider] = {
 AUTO_ORDER = ("tensorrt", "cuda", "directml", "coreml", "openvino", "cpu")
 """What ``auto`` tries, first to last; TensorRT only where its engine has been built."""
 
-EXTRAS: Mapping[str, str] = {"torch": "rtrecon.zoo.torch_backend:TorchProvider"}
+EXTRAS: Mapping[str, str] = {"torch": "rtrecon.models.torch_backend:TorchProvider"}
 """Providers of an extra, imported only when they are named."""
 
 

@@ -1,0 +1,195 @@
+"""``rtrecon doctor``: what works on this machine, and the command that mends the rest."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rtrecon.config import DoctorConfig
+from rtrecon.errors import RtreconError
+from rtrecon.stats import versions
+
+__all__ = ["Finding", "findings", "run_doctor"]
+
+_SIGNS = {"ok": "ok     ", "absent": "absent ", "broken": "BROKEN "}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at: absent is not needed, broken is."""
+
+    state: Literal["ok", "absent", "broken"]
+    subject: str
+    detail: str = ""
+    remedy: str = ""
+
+
+def run_doctor(config: DoctorConfig) -> int:
+    """Print all findings; 1 if something that is needed is broken."""
+    broken = False
+    for finding in findings():
+        broken |= finding.state == "broken"
+        if config.quiet and finding.state != "broken":
+            continue
+        print(f"{_SIGNS[finding.state]}{finding.subject}: {finding.detail}")  # noqa: T201
+        if finding.remedy and finding.state != "ok":
+            print(f"           mend: {finding.remedy}")  # noqa: T201
+    return 1 if broken else 0
+
+
+def findings() -> Iterator[Finding]:
+    """Look at versions, processor, cameras, display, providers and models, in that order."""
+    yield Finding("ok", "versions", ", ".join(f"{k} {v}" for k, v in versions().items()))
+    yield _processor()
+    yield from _cameras()
+    yield _display()
+    yield _window()
+    yield from _providers()
+    yield from _models()
+
+
+def _processor() -> Finding:
+    from rtrecon.depth.session import default_threads
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return Finding(
+        "ok",
+        "processor",
+        f"{platform.machine()}, {cores} cores; {default_threads()} threads for the depth model "
+        "(--threads)",
+    )
+
+
+def _cameras() -> Iterator[Finding]:
+    from rtrecon.capture import list_cameras
+
+    cameras = list_cameras(probe_modes=True)
+    if not cameras:
+        yield Finding(
+            "absent",
+            "camera",
+            "none found",
+            "plug one in; on Linux look for /dev/video* and be in group video: "
+            "sudo usermod -aG video $USER",
+        )
+    for camera in cameras:
+        if camera.modes:
+            detail = f"{camera.name}, {', '.join(camera.modes)}"
+            yield Finding("ok", f"camera {camera.index}", detail)
+        else:
+            yield Finding(
+                "broken",
+                f"camera {camera.index}",
+                f"{camera.name} cannot be opened",
+                "end the program that uses it, or: sudo usermod -aG video $USER",
+            )
+
+
+def _display() -> Finding:
+    from rtrecon.outputs.window.display import has_display
+
+    displayed, reason = has_display()
+    if displayed:
+        return Finding("ok", "display", os.environ.get("DISPLAY", "yes"))
+    return Finding(
+        "absent",
+        "display",
+        f"{reason}: `rtrecon run` writes files instead of opening a window",
+        "run it on a desktop, or under a virtual one: xvfb-run rtrecon run",
+    )
+
+
+def _window() -> Finding:
+    try:
+        import open3d
+    except ImportError as error:
+        return Finding("broken", "Open3D", str(error), "pip install open3d")
+    except OSError as error:
+        return Finding(
+            "broken",
+            "Open3D",
+            str(error),
+            "apt-get install libegl1 libgl1 libusb-1.0-0 libgomp1",
+        )
+    return Finding("ok", "Open3D", str(open3d.__version__))
+
+
+def _providers() -> Iterator[Finding]:
+    from rtrecon.depth.model import load_depth_model
+    from rtrecon.depth.session import PROVIDERS
+    from rtrecon.depth.store import list_models
+
+    models = list_models()
+    folder = models.get("face-dpt") or next(iter(models.values()), None)
+    if folder is None:
+        return
+    for name in PROVIDERS:
+        try:
+            model = load_depth_model(folder, provider=name)
+            duration_ms = model.warmup()
+        except RtreconError as error:
+            state: Literal["absent", "broken"] = "broken" if name == "cpu" else "absent"
+            yield Finding(state, f"provider {name}", str(error))
+        else:
+            detail = f"{model.name} {model.precision} in {duration_ms:.1f} ms a face"
+            yield Finding("ok", f"provider {name}", f"{detail}, {model.threads} threads")
+    yield _torch_provider(models)
+
+
+def _torch_provider(models: Mapping[str, Path]) -> Finding:
+    """PyTorch runs checkpoints, so it is tried on one of the models exported from them."""
+    from rtrecon.depth.manifest import Manifest
+    from rtrecon.depth.model import load_depth_model
+
+    subject = "provider torch"
+    try:
+        import torch
+        import transformers
+    except ImportError as error:
+        return Finding("absent", subject, str(error), "pip install 'rtrecon[export]'")
+    except OSError as error:
+        return Finding("broken", subject, str(error), "pip install --force-reinstall torch==2.13.0")
+    device = "CUDA" if torch.cuda.is_available() else "the CPU"
+    detail = f"torch {torch.__version__} on {device}, transformers {transformers.__version__}"
+    problem = "none is there to try it with: rtrecon models export ID --out DIR"
+    for folder in models.values():
+        try:
+            if not Manifest.load(folder).origin:
+                continue
+            model = load_depth_model(folder, provider="torch")
+            duration_ms = model.warmup()
+        except RtreconError as error:
+            problem = str(error)
+        else:
+            return Finding("ok", subject, f"{detail}; {model.name} in {duration_ms:.1f} ms a face")
+    return Finding("absent", subject, f"{detail}; it runs exported models, and {problem}")
+
+
+def _models() -> Iterator[Finding]:
+    from rtrecon.depth.manifest import Manifest
+    from rtrecon.depth.store import list_models, user_models_folder
+    from rtrecon.faces.mtcnn import Mtcnn
+
+    try:
+        Mtcnn()
+    except RtreconError as error:
+        yield Finding("broken", "model mtcnn", str(error), "reinstall rtrecon")
+    else:
+        yield Finding("ok", "model mtcnn", "hashes match")
+    models = list_models()
+    if "face-dpt" not in models:
+        yield Finding("broken", "model face-dpt", "missing", "reinstall rtrecon")
+    for name, folder in models.items():
+        try:
+            manifest = Manifest.load(folder)
+            for file in manifest.files.values():
+                file.verify()
+        except RtreconError as error:
+            yield Finding("broken", f"model {name}", str(error), f"put it again into {folder}")
+        else:
+            yield Finding("ok", f"model {name}", f"{manifest.kind}, hash matches, {folder}")
+    yield Finding("ok", "folder for your models", str(user_models_folder()))

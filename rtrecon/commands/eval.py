@@ -1,0 +1,83 @@
+"""``rtrecon eval``: score models and baselines, print the table, write what was asked for."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from pathlib import Path
+
+from rtrecon.evaluate.config import EvalConfig
+from rtrecon.evaluate.dataset import DepthDataset
+from rtrecon.evaluate.plots import draw_frame_plot
+from rtrecon.evaluate.predictors import ModelPredictor, Predictor, make_baseline
+from rtrecon.evaluate.report import format_table, to_json
+from rtrecon.evaluate.run import evaluate, write_picture
+from rtrecon.pipeline import Reconstructor
+from rtrecon.stats import peak_rss_mb, versions, write_json
+
+__all__ = ["run_eval"]
+
+logger = logging.getLogger(__name__)
+
+
+def run_eval(config: EvalConfig) -> int:
+    """Score, print the table, write JSON and plots if asked for.
+
+    Returns:
+        0, or 1 if no predictor found a face in any frame.
+
+    Raises:
+        UserError: the dataset, a model or an option cannot be used.
+        OutputError: a file cannot be written.
+    """
+    dataset = DepthDataset(config.dataset)
+    predictors: list[Predictor] = [_model_predictor(config, name) for name in config.model]
+    predictors += [make_baseline(name, config.ipd_mm) for name in config.baseline_list()]
+    start_s = time.monotonic()
+    reports = evaluate(
+        dataset,
+        predictors,
+        max_frames=config.max_frames,
+        video=config.video,
+        out=config.out,
+        progress=not config.quiet and sys.stderr.isatty(),
+    )
+    print(format_table(reports))  # noqa: T201
+    if config.json is not None:
+        write_json(config.json, {**to_json(str(config.dataset), reports), "versions": versions()})
+    if config.out is not None:
+        write_picture(config.out / "frames.png", draw_frame_plot(reports))
+        logger.info("plots are in %s", config.out)
+    if config.stats is not None:
+        frames = len(reports[0].ids)
+        write_json(
+            config.stats,
+            {
+                "frames": frames,
+                "seconds": round(time.monotonic() - start_s, 2),
+                "peak_rss_mb": round(peak_rss_mb(), 1),
+                "models": config.model,
+                "versions": versions(),
+            },
+        )
+    return 0 if any(score.detected for report in reports for score in report.scores) else 1
+
+
+def _model_predictor(config: EvalConfig, model: str) -> ModelPredictor:
+    reconstructor = Reconstructor(
+        model=model,
+        provider=config.provider,
+        faces=config.faces,
+        fov_deg=config.fov,
+        intrinsics=config.intrinsics,
+        ipd_mm=config.ipd_mm,
+        precision=config.precision,
+        threads=config.threads,
+        temporal=config.video,
+        passes=config.passes,
+        min_face_px=40,
+    )
+    name = Path(model).name
+    alike = [other for other in config.model if Path(other).name == name]
+    return ModelPredictor(model if len(set(alike)) > 1 else name, reconstructor)

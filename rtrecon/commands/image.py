@@ -1,0 +1,369 @@
+"""``rtrecon image``: pictures in, meshes and figures out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from rtrecon.config import ModelConfig, OptionalInt
+from rtrecon.errors import DataError, OutputError, RtreconError, UserError
+from rtrecon.types import Frame
+
+if TYPE_CHECKING:
+    from rtrecon.capture.pictures import Picture
+    from rtrecon.geometry.reconstruction import FaceReconstruction
+    from rtrecon.mesh import MeshOptions
+    from rtrecon.pipeline import Reconstructor
+    from rtrecon.stats import RunStats
+
+__all__ = ["FORMATS", "ImageConfig", "run_image"]
+
+logger = logging.getLogger(__name__)
+
+FORMATS = ("ply", "obj", "glb", "npz", "png")
+
+
+@dataclass(kw_only=True)
+class ImageConfig(ModelConfig):
+    """Reconstruct the faces of pictures and write them as files."""
+
+    paths: Annotated[
+        tyro.conf.Positional[list[str]], tyro.conf.arg(metavar="PATHS", help_behavior_hint="")
+    ]
+    """Pictures, folders of pictures, or quoted globs such as 'photos/**/*.jpg'."""
+    out: Path = Path("rtrecon-out")
+    """Folder for the files; made when it is missing."""
+    formats: str = "glb,png"
+    """What to write a face, of ply,obj,glb,npz,png (png: preview); none writes nothing."""
+    all: bool = False
+    """Write every format."""
+    overwrite: bool = False
+    """Replace files that are there already."""
+    faces: int = 10
+    """Faces to reconstruct in a picture at most, the largest first."""
+    min_face_px: int = 48
+    """Smallest face to look for, in pixels; smaller finds more and takes longer."""
+    passes: int = 2
+    """Views of each face to average over, 1 to 14: 2 adds the mirror image, then small turns."""
+    smooth: int = 0
+    """Smooth the mesh by so many steps; 10 is plenty."""
+    decimate: OptionalInt = None
+    """Keep at most so many triangles."""
+    back: bool = False
+    """Close the head behind, for printing: a watertight mesh."""
+    poisson: bool = False
+    """Make one smooth closed surface (Poisson; seconds a face, vertex colours, no texture)."""
+
+    def __post_init__(self) -> None:
+        ModelConfig.__post_init__(self)
+        from rtrecon.depth.averaging import MAX_PASSES
+
+        if not self.paths:
+            raise UserError("name at least one picture, folder or glob")
+        if not 1 <= self.passes <= MAX_PASSES:
+            raise UserError(f"--passes must be 1 to {MAX_PASSES}, not {self.passes}")
+        if self.min_face_px < 12:
+            raise UserError(f"--min-face-px must be 12 or more, not {self.min_face_px}")
+        if not 0 <= self.smooth <= 1000:
+            raise UserError(f"--smooth must be 0 to 1000 steps, not {self.smooth}")
+        if self.decimate is not None and self.decimate < 16:
+            raise UserError(f"--decimate must be 16 triangles or more, not {self.decimate}")
+        self.format_list()
+
+    def format_list(self) -> tuple[str, ...]:
+        """The formats to write.
+
+        Raises:
+            UserError: one of them is not known.
+        """
+        if self.all:
+            return FORMATS
+        names = [name.strip().lower().lstrip(".") for name in self.formats.split(",")]
+        names = [name for name in names if name and name != "none"]
+        unknown = [name for name in names if name not in FORMATS]
+        if unknown:
+            raise UserError(f"--formats knows {', '.join(FORMATS)}, not {', '.join(unknown)}")
+        return tuple(dict.fromkeys(names))
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What became of the pictures so far."""
+
+    done: int = 0
+    failed: int = 0
+    faces: int = 0
+    start_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def pictures_per_s(self) -> float:
+        return self.done / max(time.monotonic() - self.start_s, 1e-9)
+
+
+def run_image(config: ImageConfig) -> int:
+    """Reconstruct all pictures; one JSON line a face goes to standard output.
+
+    A picture that fails is said and passed over. All files of a picture are written, or none.
+
+    Returns:
+        0, or 1 if any picture failed.
+
+    Raises:
+        UserError: the paths, the model or an option cannot be used.
+        OutputError: the output folder cannot be written.
+    """
+    from rtrecon.capture.pictures import find_pictures
+    from rtrecon.files import make_folder, write_files
+    from rtrecon.pipeline import Reconstructor
+    from rtrecon.stats import RunStats
+
+    paths = find_pictures(config.paths)
+    formats = config.format_list()
+    if formats:
+        probe = make_folder(config.out) / f".rtrecon.{os.getpid()}"
+        write_files({probe: b""})
+        probe.unlink()
+    reconstructor = Reconstructor(
+        model=config.model,
+        provider=config.provider,
+        faces=config.faces,
+        fov_deg=config.fov,
+        intrinsics=config.intrinsics,
+        ipd_mm=config.ipd_mm,
+        precision=config.precision,
+        threads=config.threads,
+        temporal=False,
+        min_face_px=config.min_face_px,
+        passes=config.passes,
+    )
+    stats, tally = RunStats(), _Tally()
+    taken: dict[str, Path] = {}
+    try:
+        for index, (path, read) in enumerate(_read_ahead(paths)):
+            try:
+                _claim_stem(path, taken, formats)
+                faces = _process(read, index, reconstructor, config, formats, stats)
+            except RtreconError as error:
+                tally.failed += 1
+                _clear_progress()
+                if config.debug:
+                    logger.exception("%s", error)
+                else:
+                    logger.error("%s", error)
+            else:
+                tally.faces += faces
+            tally.done += 1
+            _show_progress(config, tally, len(paths))
+    finally:
+        _clear_progress()
+        _finish(config, tally, stats, reconstructor)
+    return 1 if tally.failed else 0
+
+
+def _read_ahead(paths: Sequence[Path]) -> Iterator[tuple[Path, Future[Picture]]]:
+    """Pictures in order, the next one being decoded while this one is worked on."""
+    from rtrecon.capture.pictures import read_picture
+
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="rtrecon-read") as pool:
+        coming = pool.submit(read_picture, paths[0]) if paths else None
+        for number, path in enumerate(paths):
+            read = coming
+            assert read is not None
+            following = number + 1
+            coming = pool.submit(read_picture, paths[following]) if following < len(paths) else None
+            yield path, read
+            del read
+
+
+def _process(
+    read: Future[Picture],
+    index: int,
+    reconstructor: Reconstructor,
+    config: ImageConfig,
+    formats: Sequence[str],
+    stats: RunStats,
+) -> int:
+    """Reconstruct one picture, write its files, print its lines; returns its faces."""
+    from rtrecon.files import write_files
+
+    start_ns = time.monotonic_ns()
+    picture = read.result()
+    path = picture.path
+    if formats and not config.overwrite:
+        _refuse_existing(path, config.out, formats)
+    known = config.fov is not None or config.intrinsics is not None
+    intrinsics = None if known else picture.intrinsics
+    faces = reconstructor(Frame(picture.image, index, start_ns, intrinsics))
+    _add_times(stats, reconstructor, start_ns, has_face=bool(faces))
+    if not faces:
+        raise DataError(f"no face found in {path}: nothing written")
+    camera = _camera_source(config, picture)
+    files: dict[Path, bytes] = {}
+    lines = []
+    for number, face in enumerate(faces):
+        base = config.out / f"{path.stem}.face{number}"
+        written = _encode(picture, face, base, formats, config)
+        files.update(written)
+        lines.append(_json_line(path, number, face, camera, written))
+    write_files(files, overwrite=config.overwrite)
+    _clear_progress()
+    for line in lines:
+        print(line, flush=True)  # noqa: T201
+    return len(faces)
+
+
+def _encode(
+    picture: Picture,
+    face: FaceReconstruction,
+    base: Path,
+    formats: Sequence[str],
+    config: ImageConfig,
+) -> dict[Path, bytes]:
+    """The contents of all files of one face."""
+    import cv2
+
+    from rtrecon.draw.sheet import draw_preview
+    from rtrecon.mesh.face_mesh import face_mesh
+    from rtrecon.mesh.face_npz import encode_npz
+    from rtrecon.mesh.mesh_files import encode_mesh
+    from rtrecon.mesh.surface_mesh import to_file_frame
+
+    files: dict[Path, bytes] = {}
+    if not formats or formats == ("npz",):
+        return {_beside(base, "npz"): encode_npz(face)} if formats else files
+    mesh = face_mesh(face, _mesh_options(config))
+    in_file_frame = to_file_frame(mesh, face.T_camera_face[:3, 3])
+    for name in formats:
+        path = _beside(base, name)
+        if name == "npz":
+            files[path] = encode_npz(face)
+        elif name == "png":
+            preview = draw_preview(picture.image, face, mesh)
+            encoded = cv2.imencode(".png", preview, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1]
+            files[path] = encoded.tobytes()
+        else:
+            files.update(encode_mesh(in_file_frame, path))
+    return files
+
+
+def _mesh_options(config: ImageConfig) -> MeshOptions:
+    from rtrecon.mesh import MeshOptions
+
+    return MeshOptions(config.smooth, config.decimate, config.back, config.poisson)
+
+
+def _beside(base: Path, suffix: str) -> Path:
+    # Not with_suffix: a stem may have dots of its own.
+    return base.with_name(f"{base.name}.{suffix}")
+
+
+def _claim_stem(path: Path, taken: dict[str, Path], formats: Sequence[str]) -> None:
+    first = taken.setdefault(path.stem.casefold(), path)
+    if formats and first != path:
+        raise DataError(
+            f"{path} would be written under the names of {first}: rename one of them, or give "
+            "them different --out folders"
+        )
+
+
+def _refuse_existing(path: Path, out: Path, formats: Sequence[str]) -> None:
+    """Refuse before the work is done rather than after."""
+    for name in formats:
+        there = _beside(out / f"{path.stem}.face0", name)
+        if there.exists():
+            raise OutputError(f"{there} is there already: use --overwrite to replace it")
+
+
+def _camera_source(config: ImageConfig, picture: Picture) -> str:
+    if config.intrinsics is not None:
+        return "file"
+    if config.fov is not None:
+        return "fov"
+    return "assumed" if picture.fov_deg is None else "exif"
+
+
+def _json_line(
+    path: Path, number: int, face: FaceReconstruction, camera: str, files: dict[Path, bytes]
+) -> str:
+    row: dict[str, Any] = {
+        "picture": str(path),
+        "face": number,
+        "score": round(float(face.score), 4),
+        "box_px": [round(float(v), 2) for v in face.box_px],
+        "landmarks_px": [[round(float(v), 2) for v in point] for point in face.landmarks_px],
+        "distance_m": round(float(face.z_ref_m), 4),
+        "points": int(face.grid.valid.sum()),
+        "intrinsics": camera,
+        "files": [str(file) for file in files],
+    }
+    return json.dumps(row)
+
+
+def _add_times(
+    stats: RunStats, reconstructor: Reconstructor, start_ns: int, *, has_face: bool
+) -> None:
+    for stage in ("detect", "align", "depth", "geometry"):
+        duration_ns = getattr(reconstructor.times, stage)
+        if duration_ns:
+            stats.add_stage(stage, duration_ns)
+    stats.add_frame(start_ns, time.monotonic_ns(), has_face=has_face)
+
+
+def _finish(
+    config: ImageConfig, tally: _Tally, stats: RunStats, reconstructor: Reconstructor
+) -> None:
+    logger.info(
+        "%d pictures, %d faces, %d failed, %.1f pictures a second",
+        tally.done,
+        tally.faces,
+        tally.failed,
+        tally.pictures_per_s,
+    )
+    if config.stats is None:
+        return
+    from rtrecon.stats import versions, write_json
+
+    model = reconstructor.depth_model
+    write_json(
+        config.stats,
+        {
+            "pictures": tally.done,
+            "failed": tally.failed,
+            "faces": tally.faces,
+            "pictures_per_s": round(tally.pictures_per_s, 2),
+            **stats.summary(),
+            "model": model.name,
+            "provider": model.provider,
+            "threads": model.threads,
+            "versions": versions(),
+        },
+    )
+
+
+def _show_progress(config: ImageConfig, tally: _Tally, total: int) -> None:
+    if config.quiet or not sys.stderr.isatty():
+        return
+    width = 30
+    filled = width * tally.done // total
+    print(  # noqa: T201
+        f"\r[{'#' * filled}{'.' * (width - filled)}] {tally.done}/{total} pictures, "
+        f"{tally.pictures_per_s:.1f}/s, {tally.failed} failed ",
+        end="",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _clear_progress() -> None:
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)  # noqa: T201

@@ -1,0 +1,1 @@
+"""Pictures for people, without a window: overlay, colour maps, preview, sheet."""

@@ -1,0 +1,131 @@
+"""The mesh of a reconstructed face as it goes into files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from rtrecon.errors import DataError
+from rtrecon.geometry.reconstruction import FaceGrid, FaceReconstruction, Mesh
+from rtrecon.mesh.grid_mesh import clean_grid_mesh
+from rtrecon.mesh.mesh_files import write_mesh
+from rtrecon.mesh.mesh_ops import close_back, decimate, poisson, smooth
+from rtrecon.mesh.surface_mesh import SurfaceMesh, picture_uv, to_file_frame
+from rtrecon.types import Float64Array
+
+__all__ = ["MeshOptions", "face_mesh", "file_mesh", "save_mesh"]
+
+
+@dataclass(frozen=True, slots=True)
+class MeshOptions:
+    """What is done to a mesh before it is written; done in the order of the fields.
+
+    ``smooth`` Taubin steps; ``decimate`` triangles to keep at most; ``back`` closes the
+    head behind; ``poisson`` makes one smooth closed surface of it (vertex colours instead
+    of a texture).
+    """
+
+    smooth: int = 0
+    decimate: int | None = None
+    back: bool = False
+    poisson: bool = False
+
+
+_PLAIN = MeshOptions()
+
+# Of the widest heads, with a margin.
+_MOUTH_BELOW_EYES_M, _JAW_HALF_WIDTH_M, _NECK_HALF_WIDTH_M = 0.06, 0.095, 0.075
+
+
+def face_mesh(face: FaceReconstruction, options: MeshOptions = _PLAIN) -> SurfaceMesh:
+    """The face's mesh in the camera frame: small holes closed, border trimmed, one piece.
+
+    Raises:
+        DataError: an option cannot be used on it.
+    """
+    raw = face.mesh()
+    M_uv_crop = _uv_of_crop(face, raw)
+    mesh = smooth(clean_grid_mesh(_head_alone(face), raw.texture, M_uv_crop), options.smooth)
+    axis = face.T_camera_face[:3, 2]
+    if options.poisson:
+        # Poisson's surface has as many triangles as it likes: here the limit comes last.
+        closed = poisson(close_back(mesh, axis))
+        return closed if options.decimate is None else decimate(closed, options.decimate)
+    if options.decimate is None:
+        return close_back(mesh, axis) if options.back else mesh
+    if not options.back:
+        return _decimated(mesh, options.decimate, face, M_uv_crop)
+    front = _decimated(mesh, max(options.decimate // 2, 16), face, M_uv_crop)
+    return close_back(front, axis, options.decimate - len(front.triangles))
+
+
+def file_mesh(face: FaceReconstruction, options: MeshOptions = _PLAIN) -> SurfaceMesh:
+    """`face_mesh` in the file frame, the middle between the eyes at zero."""
+    return to_file_frame(face_mesh(face, options), face.T_camera_face[:3, 3])
+
+
+def save_mesh(
+    face_or_mesh: FaceReconstruction | Mesh | SurfaceMesh,
+    path: str | Path,
+    options: MeshOptions = _PLAIN,
+    *,
+    overwrite: bool = True,
+) -> list[Path]:
+    """Write a face or a mesh as PLY, OBJ (with material and texture) or GLB, by suffix.
+
+    All three are in metres, y up, a face that looks into the camera looks along +z. A
+    face's origin is midway between its eyes; a mesh (camera frame) keeps the camera's.
+
+    Args:
+        face_or_mesh: meshes are written as they are, ``options`` apply to faces.
+        path: ends in ``.ply``, ``.obj`` or ``.glb``; its folder must exist.
+        options: what is done to a face's mesh before.
+        overwrite: replace files that are there already.
+
+    Returns:
+        The files written.
+
+    Raises:
+        DataError: another suffix, or nothing to write.
+        OutputError: a file cannot be written; nothing half-written is left.
+    """
+    if isinstance(face_or_mesh, FaceReconstruction):
+        mesh = file_mesh(face_or_mesh, options)
+    else:
+        mesh = to_file_frame(SurfaceMesh.of(face_or_mesh))
+    return write_mesh(mesh, Path(path), overwrite=overwrite)
+
+
+def _decimated(
+    mesh: SurfaceMesh, triangle_count: int, face: FaceReconstruction, M_uv_crop: Float64Array
+) -> SurfaceMesh:
+    smaller = decimate(mesh, triangle_count)
+    if smaller is mesh:
+        return mesh
+    uv = picture_uv(smaller.vertices, face.intrinsics, face.crop, M_uv_crop)
+    return replace(smaller, uv=uv, texture=mesh.texture)
+
+
+def _head_alone(face: FaceReconstruction) -> FaceGrid:
+    """The face's grid without what lies beside the neck: collar, shoulders."""
+    grid, T = face.grid, face.T_camera_face
+    x, y = (
+        (grid.points_camera - T[:3, 3].astype(np.float32)) @ T[:3, axis].astype(np.float32)
+        for axis in (0, 1)
+    )
+    below_mouth = y - _MOUTH_BELOW_EYES_M
+    half_width = np.clip(_JAW_HALF_WIDTH_M - 0.5 * below_mouth, _NECK_HALF_WIDTH_M, None)
+    beside = (np.abs(x) > half_width) & (below_mouth > 0.0)
+    return replace(grid, valid=grid.valid & ~beside, _triangles=None)
+
+
+def _uv_of_crop(face: FaceReconstruction, mesh: Mesh) -> Float64Array:
+    """(2, 3) from crop pixels to texture coordinates, exact: the texture is cut straight."""
+    rows, columns = np.nonzero(face.grid.valid)
+    if len(rows) < 3:
+        raise DataError("the face has no surface: nothing to make a mesh of")
+    crop_px = np.column_stack([columns, rows, np.ones(len(rows))])
+    solution = np.linalg.lstsq(crop_px, mesh.uv.astype(np.float64), rcond=None)[0]
+    return np.asarray(solution.T, dtype=np.float64)

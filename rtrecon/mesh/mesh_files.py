@@ -1,0 +1,267 @@
+"""Meshes as PLY, OBJ and GLB; all in the file frame of `rtrecon.mesh.surface_mesh`.
+
+The three formats are written here: together they are shorter than the glue to a library
+would be, they need nothing but numpy and OpenCV, and the GLB is checked with Khronos'
+validator (``tools/validate_glb.mjs``).
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from rtrecon._version import __version__
+from rtrecon.errors import DataError, OutputError
+from rtrecon.files import write_files
+from rtrecon.mesh.surface_mesh import SurfaceMesh, Uint8Array
+
+__all__ = ["MESH_SUFFIXES", "encode_mesh", "write_mesh"]
+
+FRAME_COMMENT = "metres, x right, y up, z towards the viewer"
+
+_JPEG_QUALITY = 92
+_GL_ARRAY_BUFFER, _GL_ELEMENT_ARRAY_BUFFER = 34962, 34963
+_GL_UNSIGNED_BYTE, _GL_UNSIGNED_INT, _GL_FLOAT = 5121, 5125, 5126
+_GL_LINEAR, _GL_LINEAR_MIPMAP_LINEAR, _GL_CLAMP_TO_EDGE = 9729, 9987, 33071
+
+
+def write_mesh(mesh: SurfaceMesh, path: Path, *, overwrite: bool = True) -> list[Path]:
+    """Write ``mesh`` (file frame) in the format that the suffix of ``path`` names.
+
+    Returns:
+        The files written: OBJ has its material and texture beside it.
+
+    Raises:
+        DataError: the suffix is none of `MESH_SUFFIXES`, or the mesh has no triangle.
+        OutputError: a file cannot be written.
+    """
+    files = encode_mesh(mesh, path)
+    if not path.parent.is_dir():
+        raise OutputError(f"cannot write {path}: there is no folder {path.parent}")
+    write_files(files, overwrite=overwrite)
+    return list(files)
+
+
+def encode_mesh(mesh: SurfaceMesh, path: Path) -> dict[Path, bytes]:
+    """The contents of the files that `write_mesh` would write, by path.
+
+    Raises:
+        DataError: the suffix is none of `MESH_SUFFIXES`, or the mesh has no triangle.
+    """
+    encode = _ENCODERS.get(path.suffix.lower())
+    if encode is None:
+        raise DataError(
+            f"{path}: a mesh is written as {', '.join(_ENCODERS)}, not {path.suffix or path.name!r}"
+        )
+    if len(mesh.triangles) == 0:
+        raise DataError(f"{path}: the mesh has no triangle to write")
+    return encode(mesh, path)
+
+
+def _encode_ply(mesh: SurfaceMesh, path: Path) -> dict[Path, bytes]:
+    """Binary little endian; float normals and uchar colours a vertex."""
+    header = (
+        "ply\nformat binary_little_endian 1.0\n"
+        f"comment rtrecon {__version__}: {FRAME_COMMENT}\n"
+        f"element vertex {len(mesh.vertices)}\n"
+        "property float x\nproperty float y\nproperty float z\n"
+        "property float nx\nproperty float ny\nproperty float nz\n"
+        "property uchar red\nproperty uchar green\nproperty uchar blue\n"
+        f"element face {len(mesh.triangles)}\n"
+        "property list uchar int vertex_indices\nend_header\n"
+    )
+    vertices = np.empty(
+        len(mesh.vertices), dtype=[("p", "<f4", 3), ("n", "<f4", 3), ("c", "u1", 3)]
+    )
+    vertices["p"], vertices["n"], vertices["c"] = mesh.vertices, mesh.normals, mesh.colors
+    faces = np.empty(len(mesh.triangles), dtype=[("count", "u1"), ("index", "<i4", 3)])
+    faces["count"], faces["index"] = 3, mesh.triangles
+    return {path: header.encode("ascii") + vertices.tobytes() + faces.tobytes()}
+
+
+def _encode_obj(mesh: SurfaceMesh, path: Path) -> dict[Path, bytes]:
+    """OBJ with MTL and a PNG texture; without a texture the vertices carry colours."""
+    files: dict[Path, bytes] = {}
+    textured = mesh.uv is not None and mesh.texture is not None
+    lines = [f"# rtrecon {__version__}: {FRAME_COMMENT}\n"]
+    if textured:
+        lines.append(f"mtllib {path.with_suffix('.mtl').name}\n")
+    lines.append("o face\n")
+    if textured:
+        lines.append(_rows("v %.6f %.6f %.6f\n", mesh.vertices))
+        flipped = np.stack([mesh.uv[:, 0], 1.0 - mesh.uv[:, 1]], axis=1)  # type: ignore[index]
+        lines.append(_rows("vt %.6f %.6f\n", flipped))  # OBJ's origin is at the bottom left
+    else:
+        colored = np.concatenate([mesh.vertices, mesh.colors / np.float32(255.0)], axis=1)
+        lines.append(_rows("v %.6f %.6f %.6f %.4f %.4f %.4f\n", colored))
+    lines.append(_rows("vn %.4f %.4f %.4f\n", mesh.normals))
+    index = mesh.triangles + 1
+    if textured:
+        lines.append("usemtl face\n")
+        lines.append(_rows("f %d/%d/%d %d/%d/%d %d/%d/%d\n", np.repeat(index, 3, axis=1)))
+    else:
+        lines.append(_rows("f %d//%d %d//%d %d//%d\n", np.repeat(index, 2, axis=1)))
+    if mesh.texture is not None and textured:
+        texture_path = path.with_name(f"{path.stem}.texture.png")
+        files[texture_path] = _encode_image(mesh.texture, ".png", [cv2.IMWRITE_PNG_COMPRESSION, 3])
+        material = (
+            f"# rtrecon {__version__}\nnewmtl face\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nillum 1\n"
+            f"map_Kd {texture_path.name}\n"
+        )
+        files[path.with_suffix(".mtl")] = material.encode()
+    files[path] = "".join(lines).encode()
+    return files
+
+
+def _encode_glb(mesh: SurfaceMesh, path: Path) -> dict[Path, bytes]:
+    """glTF 2.0 binary: one node, one primitive, texture embedded as JPEG."""
+    binary = _GlbBuffer()
+    position = mesh.vertices.astype("<f4")
+    attributes = {
+        "POSITION": binary.add(
+            position,
+            _GL_FLOAT,
+            "VEC3",
+            _GL_ARRAY_BUFFER,
+            min=position.min(axis=0).tolist(),
+            max=position.max(axis=0).tolist(),
+        ),
+        "NORMAL": binary.add(mesh.normals.astype("<f4"), _GL_FLOAT, "VEC3", _GL_ARRAY_BUFFER),
+    }
+    material: dict[str, Any] = {"metallicFactor": 0.0, "roughnessFactor": 0.9}
+    document: dict[str, Any] = {
+        "asset": {"version": "2.0", "generator": f"rtrecon {__version__}"},
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"name": "face", "mesh": 0}],
+    }
+    if mesh.uv is not None and mesh.texture is not None:
+        attributes["TEXCOORD_0"] = binary.add(
+            mesh.uv.astype("<f4"), _GL_FLOAT, "VEC2", _GL_ARRAY_BUFFER
+        )
+        jpeg = _encode_image(mesh.texture, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+        document["images"] = [{"mimeType": "image/jpeg", "bufferView": binary.add_bytes(jpeg)}]
+        document["samplers"] = [
+            {
+                "magFilter": _GL_LINEAR,
+                "minFilter": _GL_LINEAR_MIPMAP_LINEAR,
+                "wrapS": _GL_CLAMP_TO_EDGE,
+                "wrapT": _GL_CLAMP_TO_EDGE,
+            }
+        ]
+        document["textures"] = [{"source": 0, "sampler": 0}]
+        material["baseColorTexture"] = {"index": 0}
+    else:
+        rgba = np.full((len(mesh.colors), 4), 255, dtype=np.uint8)
+        # glTF's vertex colours are linear, the picture's are sRGB.
+        rgba[:, :3] = _LINEAR_OF_SRGB[mesh.colors]
+        attributes["COLOR_0"] = binary.add(
+            rgba, _GL_UNSIGNED_BYTE, "VEC4", _GL_ARRAY_BUFFER, normalized=True
+        )
+    indices = binary.add(
+        mesh.triangles.reshape(-1).astype("<u4"),
+        _GL_UNSIGNED_INT,
+        "SCALAR",
+        _GL_ELEMENT_ARRAY_BUFFER,
+    )
+    document["meshes"] = [
+        {
+            "name": "face",
+            "primitives": [{"attributes": attributes, "indices": indices, "material": 0}],
+        }
+    ]
+    document["materials"] = [{"name": "face", "pbrMetallicRoughness": material}]
+    return {path: binary.assemble(document)}
+
+
+class _GlbBuffer:
+    """The binary chunk of a GLB with its views and accessors."""
+
+    def __init__(self) -> None:
+        self._chunks: list[bytes] = []
+        self._length = 0
+        self._views: list[dict[str, int]] = []
+        self._accessors: list[dict[str, Any]] = []
+
+    def add_bytes(self, data: bytes, target: int | None = None) -> int:
+        """A buffer view of ``data``, at a multiple of four bytes; its index."""
+        view = {"buffer": 0, "byteOffset": self._length, "byteLength": len(data)}
+        if target is not None:
+            view["target"] = target
+        self._views.append(view)
+        padded = data + b"\0" * (-len(data) % 4)
+        self._chunks.append(padded)
+        self._length += len(padded)
+        return len(self._views) - 1
+
+    def add(
+        self,
+        array: npt.NDArray[Any],
+        component: int,
+        kind: str,
+        target: int,
+        **more: Any,
+    ) -> int:
+        """An accessor over ``array``; its index."""
+        accessor = {
+            "bufferView": self.add_bytes(array.tobytes(), target),
+            "componentType": component,
+            "count": len(array),
+            "type": kind,
+            **more,
+        }
+        self._accessors.append(accessor)
+        return len(self._accessors) - 1
+
+    def assemble(self, document: dict[str, Any]) -> bytes:
+        """The whole GLB: header, JSON chunk, binary chunk."""
+        document["accessors"], document["bufferViews"] = self._accessors, self._views
+        document["buffers"] = [{"byteLength": self._length}]
+        text = json.dumps(document, separators=(",", ":")).encode()
+        text += b" " * (-len(text) % 4)
+        total = 12 + 8 + len(text) + 8 + self._length
+        return b"".join(
+            [
+                struct.pack("<4sII", b"glTF", 2, total),
+                struct.pack("<I4s", len(text), b"JSON"),
+                text,
+                struct.pack("<I4s", self._length, b"BIN\0"),
+                *self._chunks,
+            ]
+        )
+
+
+def _rows(pattern: str, array: npt.NDArray[Any]) -> str:
+    return (pattern * len(array)) % tuple(array.ravel().tolist())
+
+
+def _encode_image(texture_rgb: Uint8Array, suffix: str, options: list[int]) -> bytes:
+    done, encoded = cv2.imencode(suffix, cv2.cvtColor(texture_rgb, cv2.COLOR_RGB2BGR), options)
+    if not done:
+        raise OutputError(f"a texture of {texture_rgb.shape} could not be encoded as {suffix}")
+    return encoded.tobytes()
+
+
+def _linear_of_srgb() -> Uint8Array:
+    srgb = np.arange(256) / 255.0
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    return np.round(linear * 255.0).astype(np.uint8)
+
+
+_LINEAR_OF_SRGB = _linear_of_srgb()
+
+_ENCODERS: dict[str, Callable[[SurfaceMesh, Path], dict[Path, bytes]]] = {
+    ".ply": _encode_ply,
+    ".obj": _encode_obj,
+    ".glb": _encode_glb,
+}
+
+MESH_SUFFIXES = tuple(_ENCODERS)
+"""Suffixes that `write_mesh` knows."""

@@ -1,0 +1,1 @@
+"""What ``rtrecon models`` does: list, export, verify and remove depth models."""

@@ -1,1 +1,0 @@
-"""What a person sees: window, overlay, preview video."""

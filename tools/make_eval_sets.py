@@ -1,0 +1,65 @@
+"""Render evaluation sets for `rtrecon eval`: heads and lights that no training has seen.
+
+    python tools/make_eval_sets.py --face-model PATH --out eval-stills --stills 60
+    python tools/make_eval_sets.py --face-model PATH --out tests/data/head-clip --clip 4
+
+Needs rtrecon's extra `train`. Writes rgb/ID.png, depth/ID.png (16 bit), face/ID.png and
+meta.json, the format of `rtrecon eval`. Depth comes from the same surface that was drawn.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from rtrecon.train.face_model import FaceModel
+from rtrecon.train.heads.frames import EvaluationFrame, FrameRenderer
+
+DEPTH_UNIT_MM = 0.1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--face-model", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    kind = parser.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--stills", type=int, help="so many heads, one picture each")
+    kind.add_argument("--clip", type=float, help="seconds of one head that talks and turns")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--size", type=int, default=480)
+    parser.add_argument("--rate", type=float, default=12.0, help="frames a second of a clip")
+    parser.add_argument("--crop", type=int, help="keep the middle so many pixels of a clip")
+    args = parser.parse_args()
+    renderer = FrameRenderer(FaceModel.load(args.face_model), args.size)
+    if args.stills:
+        frames = [renderer.still(args.seed * 10_000 + k) for k in range(args.stills)]
+    else:
+        frames = renderer.clip(args.seed, round(args.clip * args.rate), args.rate)
+    write(args.out, frames, args.rate if args.clip else None)
+    total = sum(p.stat().st_size for p in args.out.rglob("*") if p.is_file())
+    print(f"{args.out}: {len(frames)} frames, {total / 1e6:.1f} MB")
+
+
+def write(out: Path, frames: list[EvaluationFrame], rate_hz: float | None) -> None:
+    for name in ("rgb", "depth", "face"):
+        (out / name).mkdir(parents=True, exist_ok=True)
+    rows = []
+    for k, frame in enumerate(frames):
+        name = f"{k:04d}"
+        depth = np.nan_to_num(frame.depth_m * (1000 / DEPTH_UNIT_MM), nan=0.0)
+        cv2.imwrite(str(out / "rgb" / f"{name}.png"), frame.image)
+        cv2.imwrite(str(out / "depth" / f"{name}.png"), np.rint(depth).astype(np.uint16))
+        cv2.imwrite(str(out / "face" / f"{name}.png"), frame.face)
+        k_ = frame.intrinsics
+        rows.append({"id": name, "fx": k_.fx, "fy": k_.fy, "cx": k_.cx, "cy": k_.cy})
+    meta = {key: rows[0][key] for key in ("fx", "fy", "cx", "cy")}
+    meta |= {"depth_unit_mm": DEPTH_UNIT_MM, "frames": rows}
+    if rate_hz is not None:
+        meta["fps"] = rate_hz
+    (out / "meta.json").write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
