@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,13 @@ from rtrecon.errors import DataError
 __all__ = [
     "DEFAULT_FOV_DEG",
     "BgrImage",
+    "Expression",
+    "EyeAngles",
     "Face",
     "Float32Array",
     "Float64Array",
     "Frame",
+    "Gaze",
     "Intrinsics",
     "TrackedFace",
 ]
@@ -161,3 +165,112 @@ class TrackedFace:
     id: int
     face: Face
     age_frames: int
+
+
+class Expression(Mapping[str, float]):
+    """Coefficients of a face's expression by name, 0 to 1; also an array. Immutable.
+
+    ``expression["jawOpen"]`` is one of them, ``np.asarray(expression)`` all in the order of
+    ``names``. The names are the model's own: ARKit's for the shipped one, whose Left and Right
+    are the person's own.
+
+    Args:
+        names: each once.
+        values: (k,) one for each name; copied.
+    """
+
+    __slots__ = ("_place", "_values")
+
+    def __init__(self, names: Sequence[str], values: npt.ArrayLike) -> None:
+        self._values = np.array(values, dtype=np.float32)
+        self._values.flags.writeable = False
+        self._place = {name: k for k, name in enumerate(names)}
+        if self._values.shape != (len(self._place),) or len(names) != len(self._place):
+            raise DataError(
+                f"an expression of {len(names)} names, each once, has as many values, not an "
+                f"array of {self._values.shape}"
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the coefficients, in the order of the array."""
+        return tuple(self._place)
+
+    def __getitem__(self, name: str) -> float:
+        try:
+            return float(self._values[self._place[name]])
+        except KeyError:
+            raise KeyError(
+                f"there is no coefficient {name!r}: it has {', '.join(self._place)}"
+            ) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._place)
+
+    def __len__(self) -> int:
+        return len(self._place)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._place
+
+    def __array__(
+        self, dtype: npt.DTypeLike | None = None, copy: bool | None = None
+    ) -> npt.NDArray[Any]:
+        # Read-only as it is, or a copy of the caller's own.
+        return np.array(self._values, dtype=dtype, copy=copy)
+
+    def __repr__(self) -> str:
+        strongest = sorted(self._place, key=lambda name: -self[name])[:4]
+        said = ", ".join(f"{name}={self[name]:.2f}" for name in strongest)
+        more = len(self) - len(strongest)
+        return f"Expression({said}{f', and {more} lower' if more > 0 else ''})"
+
+
+@dataclass(frozen=True, slots=True)
+class EyeAngles:
+    """Where one eye looks, in the face frame: radians from straight ahead.
+
+    ``yaw_rad`` is positive toward the person's own right, ``pitch_rad`` positive down: the
+    signs of a head's turns about the face frame's y and x.
+    """
+
+    yaw_rad: float
+    pitch_rad: float
+
+    @property
+    def direction_face(self) -> Float64Array:
+        """(3,) unit vector in the face frame; straight ahead is (0, 0, -1)."""
+        cos_pitch = math.cos(self.pitch_rad)
+        return np.array(
+            [
+                -math.sin(self.yaw_rad) * cos_pitch,
+                math.sin(self.pitch_rad),
+                -math.cos(self.yaw_rad) * cos_pitch,
+            ]
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gaze:
+    """Where both eyes look. ``left`` and ``right`` are the person's own.
+
+    ``R_camera_face`` (3, 3) is the head's rotation at that time.
+    """
+
+    left: EyeAngles
+    right: EyeAngles
+    R_camera_face: Float64Array
+
+    @property
+    def both(self) -> EyeAngles:
+        """The mean of the two."""
+        return EyeAngles(
+            0.5 * (self.left.yaw_rad + self.right.yaw_rad),
+            0.5 * (self.left.pitch_rad + self.right.pitch_rad),
+        )
+
+    @property
+    def directions_camera(self) -> Float64Array:
+        """(2, 3) unit vectors of the left and the right eye in the camera frame."""
+        directions = np.stack([self.left.direction_face, self.right.direction_face])
+        return np.asarray(directions @ self.R_camera_face.T)

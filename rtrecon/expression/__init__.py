@@ -1,0 +1,1 @@
+"""What a face does: coefficients by name, steady, calibrated to the person; and its gaze."""
