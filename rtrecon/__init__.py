@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from rtrecon.mesh.save import save
     from rtrecon.outputs.window.show import show
     from rtrecon.pipeline import Reconstructor, reconstruct
-    from rtrecon.types import Face, Frame, Intrinsics, TrackedFace
+    from rtrecon.types import Expression, Face, Frame, Gaze, Intrinsics, TrackedFace
 
 __all__ = [
+    "Expression",
     "Face",
     "FaceReconstruction",
     "Frame",
+    "Gaze",
     "Intrinsics",
     "LivePipeline",
     "Mesh",
@@ -42,9 +44,11 @@ __all__ = [
 ]
 
 _HOME = {
+    "Expression": "rtrecon.types",
     "Face": "rtrecon.types",
     "FaceReconstruction": "rtrecon.geometry.reconstruction",
     "Frame": "rtrecon.types",
+    "Gaze": "rtrecon.types",
     "Intrinsics": "rtrecon.types",
     "LivePipeline": "rtrecon.live_pipeline",
     "Mesh": "rtrecon.geometry.reconstruction",

@@ -144,5 +144,6 @@ class LivePipeline:
             if duration_ns:
                 stats.add_stage(stage, duration_ns)
         stats.add_frame(frame.t_capture_ns, done_ns, has_face=bool(faces))
+        stats.values_dropped = self._reconstructor.values_dropped
         latency_ms = (done_ns - frame.t_capture_ns) * 1e-6
         self._slot.put(LiveResult(frame, faces, latency_ms))

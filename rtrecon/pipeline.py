@@ -13,8 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rtrecon.depth.averaging import predict_averaged
+from rtrecon.depth.extras import EXTRAS
 from rtrecon.depth.model import load_depth_model
 from rtrecon.errors import DataError
+from rtrecon.expression.calibration import Calibration
+from rtrecon.expression.gaze import gaze_of
+from rtrecon.expression.stage import ExpressionStage
 from rtrecon.faces.align import Crop, crop_face
 from rtrecon.faces.mtcnn import Mtcnn, check_picture
 from rtrecon.faces.tracker import FaceTracker
@@ -53,6 +57,9 @@ class Reconstructor:
         min_face_px: smallest face looked for (side of its box); None follows ``temporal``:
             60 in video, 20 in pictures.
         passes: views of each crop that the depth model averages over; 1 in video.
+        expression: give coefficients and gaze; off, the network does not compute them.
+        calibrate: learn slowly, over minutes, what is neutral for each person and take it away
+            from the coefficients; in video alone.
 
     Raises:
         ModelError, ProviderError, DataError: an argument cannot be used.
@@ -72,6 +79,8 @@ class Reconstructor:
         temporal: bool = True,
         min_face_px: int | None = None,
         passes: int = 1,
+        expression: bool = True,
+        calibrate: bool = False,
     ) -> None:
         if faces < 1:
             raise DataError(f"faces must be 1 or more, not {faces}")
@@ -84,8 +93,13 @@ class Reconstructor:
         self._intrinsics_said = False
         self._resolved: Intrinsics | None = None
         self.depth_model = load_depth_model(
-            model, provider=provider, precision=precision, threads=threads
+            model,
+            provider=provider,
+            precision=precision,
+            threads=threads,
+            extras=EXTRAS if expression else [name for name in EXTRAS if name != "expression"],
         )
+        self._say_what_is_missing(expression)
         self._passes = passes
         self._faces = faces
         self._temporal = temporal
@@ -93,6 +107,7 @@ class Reconstructor:
         self._mtcnn = Mtcnn()
         self.tracker = FaceTracker(self._mtcnn, max_faces=faces, min_face_px=self._min_face_px)
         self._geometry = GeometryStage(ipd_mm=ipd_mm, temporal=temporal)
+        self._expression = ExpressionStage(temporal=temporal, calibrate=calibrate)
         self._next_id = 0
         self.times = FrameTimes()
 
@@ -112,7 +127,7 @@ class Reconstructor:
         crops = [crop_face(face.face, model.crop_spec, model.size_px) for face in tracked]
         times.align = time.perf_counter_ns() - start_ns
         results = self._reconstruct(frame, intrinsics, tracked, crops, times) if tracked else []
-        self._geometry.forget([face.id for face in tracked])
+        self._forget([face.id for face in tracked])
         return results
 
     def reset(self) -> None:
@@ -120,7 +135,28 @@ class Reconstructor:
         self.tracker = FaceTracker(
             self._mtcnn, max_faces=self._faces, min_face_px=self._min_face_px
         )
-        self._geometry.forget([])
+        self._forget([])
+
+    def _forget(self, keep: Sequence[int]) -> None:
+        self._geometry.forget(keep)
+        self._expression.forget(keep)
+
+    @property
+    def values_dropped(self) -> int:
+        """Coefficients and sets of landmarks that were not finite, so far."""
+        return self._expression.dropped + self._geometry.landmarks_dropped
+
+    def calibration(self, face_id: int) -> Calibration | None:
+        """What was learnt of a face so far; None unless ``calibrate`` is on."""
+        return self._expression.calibration(face_id)
+
+    def _say_what_is_missing(self, expression: bool) -> None:
+        model = self.depth_model
+        missing = ["face.landmarks68_px"] if model.manifest.landmarks is None else []
+        if expression and not model.expression_names:
+            missing += ["face.expression", "face.gaze"]
+        if missing:
+            logger.info("model %s gives no %s: None", model.name, ", ".join(missing))
 
     def _find_faces(self, frame: Frame, times: FrameTimes) -> Sequence[TrackedFace]:
         if self._temporal:
@@ -152,6 +188,11 @@ class Reconstructor:
             )
             for face, crop, prediction in zip(tracked, crops, predictions, strict=True)
         ]
+        for result, prediction in zip(results, predictions, strict=True):
+            expression = self._expression.update(result.id, prediction, frame.t_capture_ns)
+            if expression is not None:
+                result.expression = expression
+                result.gaze = gaze_of(expression, result.T_camera_face)
         times.geometry = time.perf_counter_ns() - depth_done_ns
         return results
 

@@ -56,6 +56,8 @@ class RunStats:
         self._lock = threading.Lock()
         self.frames_processed = 0
         self.frames_with_face = 0
+        self.values_dropped = 0
+        """Coefficients and sets of landmarks that were not finite."""
         self.latency_ms = Samples()
         self.stage_ms = {stage: Samples() for stage in STAGES}
         self._first_done_ns = 0
@@ -100,6 +102,7 @@ class RunStats:
         return {
             "frames_processed": self.frames_processed,
             "frames_with_face": self.frames_with_face,
+            "values_dropped": self.values_dropped,
             "fps": round(self.fps, 2),
             "latency_ms": self.latency_ms.percentiles(),
             "stage_ms": {

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from pathlib import Path
@@ -124,3 +125,48 @@ def test_a_workers_exception_reaches_the_caller(
             time.sleep(0.01)
         with pytest.raises(DataError, match="bad"):
             pipeline.take(0.1)
+
+
+def test_shipped_model_gives_expression_gaze_and_landmarks(frames: list[Frame]) -> None:
+    recon = Reconstructor(provider="cpu", threads=1)
+    face = [recon(frame)[0] for frame in frames][-1]
+    assert face.expression is not None
+    assert 0.0 <= face.expression["jawOpen"] <= 1.0
+    assert np.asarray(face.expression).shape == (51,)
+    assert face.gaze is not None
+    np.testing.assert_allclose(np.linalg.norm(face.gaze.directions_camera, axis=1), 1.0)
+    np.testing.assert_array_equal(face.gaze.R_camera_face, face.T_camera_face[:3, :3])
+    assert face.landmarks68_px is not None
+    assert face.landmarks68_camera is not None
+    # The tip of the nose and the corners of the mouth are where the detector sees them.
+    off = face.landmarks68_px[[30, 48, 54]] - face.landmarks_px[2:]
+    assert np.linalg.norm(off, axis=1).max() < 0.12 * face.crop.side_px / 3.8
+    tip, chin = face.landmarks68_camera[[30, 8]]
+    assert tip[2] < chin[2]
+    assert 0.03 < chin[1] - tip[1] < 0.11
+    assert recon.values_dropped == 0
+
+
+def test_pictures_are_raw(frames: list[Frame]) -> None:
+    recon = Reconstructor(provider="cpu", threads=1, temporal=False)
+    first = recon(frames[0])[0].expression
+    recon(frames[11])
+    np.testing.assert_array_equal(recon(frames[0])[0].expression, first)
+
+
+def test_a_model_without_them_gives_none_and_says_so_once(
+    dome_model: Path, frames: list[Frame], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "rtrecon")
+    recon = Reconstructor(model=dome_model)
+    for frame in frames[:3]:
+        face = recon(frame)[0]
+    assert face.expression is face.gaze is face.landmarks68_px is None
+    said = [r.message for r in caplog.records if "face.expression" in r.message]
+    assert said == ["model dome gives no face.landmarks68_px, face.expression, face.gaze: None"]
+
+
+def test_expression_may_be_left_out(frames: list[Frame]) -> None:
+    face = Reconstructor(provider="cpu", threads=1, expression=False)(frames[0])[0]
+    assert face.expression is face.gaze is None
+    assert face.landmarks68_px is not None

@@ -176,5 +176,7 @@ def _fresh(face: FaceReconstruction) -> FaceReconstruction:
         grid=type(grid)(grid.points_camera, grid.colors, grid.normals, grid.valid, grid.max_step_m),
         T_camera_face=face.T_camera_face,
         texture=face._texture,
+        landmarks68_px=face.landmarks68_px,
         expression=face.expression,
+        gaze=face.gaze,
     )

@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from rtrecon.errors import DataError
 from rtrecon.faces.align import Crop
+from rtrecon.geometry.landmarks68 import landmarks_in_camera
 from rtrecon.geometry.surface import grid_triangles
-from rtrecon.types import BgrImage, Float32Array, Float64Array, Intrinsics
+from rtrecon.types import BgrImage, Expression, Float32Array, Float64Array, Gaze, Intrinsics
 
 __all__ = ["FaceGrid", "FaceReconstruction", "Mesh", "Texture", "crop_bounds"]
 
@@ -90,7 +91,10 @@ class FaceReconstruction:
         T_camera_face: (4, 4) float64 head pose. Face frame: origin midway between the eyes, x
             to the right of the picture, y down, z into the head; a face that looks along the
             camera's axis has the identity as rotation.
-        expression: (k,) float32 coefficients if the model gives them.
+        landmarks68_px: (68, 2) float32 in the picture, iBUG's points in iBUG's order (the jaw
+            line from the picture's left); None if the model gives none.
+        expression: coefficients by name, 0 to 1; None if the model gives none.
+        gaze: where both eyes look; None without ARKit's eyeLook coefficients.
 
     The arrays of `points_camera`, `colors`, `normals` and `depth_m` are made when first asked
     for and are never used again for another frame: they may be kept for as long as one likes.
@@ -109,7 +113,9 @@ class FaceReconstruction:
         grid: FaceGrid,
         T_camera_face: Float64Array,
         texture: Texture,
-        expression: Float32Array | None = None,
+        landmarks68_px: Float32Array | None = None,
+        expression: Expression | None = None,
+        gaze: Gaze | None = None,
     ) -> None:
         self.id = id
         self.box_px = box_px
@@ -120,13 +126,16 @@ class FaceReconstruction:
         self.z_ref_m = z_ref_m
         self.grid = grid
         self.T_camera_face = T_camera_face
+        self.landmarks68_px = landmarks68_px
         self.expression = expression
+        self.gaze = gaze
         self._texture = texture
         self._indices: npt.NDArray[np.intp] | None = None
         self._depth_m: Float32Array | None = None
         self._points: Float32Array | None = None
         self._colors: UInt8Array | None = None
         self._normals: Float32Array | None = None
+        self._landmarks68: Float32Array | None = None
 
     def __repr__(self) -> str:
         return f"FaceReconstruction(id={self.id}, z_ref_m={self.z_ref_m:.3f}, n={self._n})"
@@ -160,6 +169,23 @@ class FaceReconstruction:
         if self._normals is None:
             self._normals = self._compact(self.grid.normals)
         return self._normals
+
+    @property
+    def landmarks68_camera(self) -> Float32Array | None:
+        """(68, 3) float32 metres of `landmarks68_px`, on the surface that is seen there.
+
+        The jaw line runs along the face's rim: a point of it that falls off the face takes the
+        depth of the nearest pixel of the face. None if the model gives no landmarks.
+        """
+        if self._landmarks68 is None and self.landmarks68_px is not None:
+            self._landmarks68 = landmarks_in_camera(
+                self.landmarks68_px,
+                self.grid.points_camera[:, :, 2],
+                self.grid.valid,
+                self.crop,
+                self.intrinsics,
+            )
+        return self._landmarks68
 
     def mesh(self) -> Mesh:
         """The face as a textured mesh; vertices are in the order of `points_camera`."""

@@ -12,7 +12,9 @@ import numpy as np
 from rtrecon.depth.model import DepthPrediction
 from rtrecon.errors import DataError
 from rtrecon.faces.align import Crop
+from rtrecon.faces.track import place_of
 from rtrecon.geometry.landmarks import Landmarks
+from rtrecon.geometry.landmarks68 import Landmarks68Filter, landmarks_in_picture
 from rtrecon.geometry.mask import clean_mask, ellipse_mask, mask_outside_picture
 from rtrecon.geometry.pool import BufferPool
 from rtrecon.geometry.pose import fit_pose, guess_pose
@@ -58,6 +60,7 @@ class _FaceMemory:
     relief: ReliefMemory = field(default_factory=ReliefMemory)
     pose: Float64Array | None = None
     ratio: Float64Array = field(default_factory=lambda: np.ones(5))
+    landmarks68: Landmarks68Filter = field(default_factory=Landmarks68Filter)
 
 
 class _Scratch:
@@ -80,6 +83,9 @@ class GeometryStage:
         temporal: filter over time; off for unrelated pictures.
         texture_px: largest side of a mesh's texture, which has the picture's own resolution up to
             it; None: 512 in video, 1024 in pictures.
+
+    Attributes:
+        landmarks_dropped: sets of 68 landmarks that were not finite, so far.
     """
 
     def __init__(
@@ -94,6 +100,7 @@ class GeometryStage:
         self._scratch: dict[int, _Scratch] = {}
         self._pool = BufferPool()
         self._bounds_said = False
+        self.landmarks_dropped = 0
 
     def forget(self, keep: Iterable[int]) -> None:
         """Drop what is remembered of all faces but those whose ids are in ``keep``."""
@@ -178,7 +185,7 @@ class GeometryStage:
             grid=self._grid(ratio, valid, rays, z_ref_m, crop, prediction, image_bgr, scratch),
             T_camera_face=self._pose(marks, z_ref_m, memory),
             texture=self._texture(image_bgr, crop),
-            expression=prediction.expression,
+            landmarks68_px=self._landmarks68(prediction, crop, tracked, memory, dt_s),
         )
 
     def _remember(self, face_id: int, size: int, t_ns: int) -> tuple[_FaceMemory | None, float]:
@@ -250,6 +257,27 @@ class GeometryStage:
             memory.pose = T.copy()
         T[:3, 3] = marks.points()[:2].mean(axis=0) * z_ref_m
         return T
+
+    def _landmarks68(
+        self,
+        prediction: DepthPrediction,
+        crop: Crop,
+        tracked: TrackedFace,
+        memory: _FaceMemory | None,
+        dt_s: float,
+    ) -> Float32Array | None:
+        if prediction.landmarks68 is None:
+            return None
+        if not np.isfinite(prediction.landmarks68).all():
+            if self.landmarks_dropped == 0:
+                logger.warning("the model gave landmarks that are not finite: dropped, and counted")
+            self.landmarks_dropped += 1
+            return None
+        points_px = landmarks_in_picture(prediction.landmarks68, crop)
+        if memory is not None:
+            length_px = place_of(tracked.face, 0).length_px
+            points_px = memory.landmarks68(points_px, length_px, dt_s)
+        return points_px.astype(np.float32)
 
     def _texture(self, image_bgr: BgrImage, crop: Crop) -> Texture:
         """The crop's part of the picture, copied: the frame's memory is soon used again."""

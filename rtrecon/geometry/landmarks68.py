@@ -1,0 +1,77 @@
+"""A network's 68 landmarks in the picture, steady over time, and in metres through the depth."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from rtrecon.faces.align import Crop
+from rtrecon.faces.filters import OneEuroFilter
+from rtrecon.geometry.landmarks import sample
+from rtrecon.geometry.rays import undistort
+from rtrecon.types import Float32Array, Float64Array, Intrinsics
+
+__all__ = ["Landmarks68Filter", "landmarks_in_camera", "landmarks_in_picture"]
+
+# Jaw line, brows, nose, eyes, mouth: each opens by its own speed, so that a mouth that talks is
+# not late and the rest of the face does not tremble with it.
+_PARTS = (slice(0, 17), slice(17, 27), slice(27, 36), slice(36, 48), slice(48, 68))
+
+
+def landmarks_in_picture(shares: Float32Array, crop: Crop) -> Float64Array:
+    """(68, 2) shares of ``crop`` to picture pixels."""
+    M = crop.M_picture_crop
+    crop_px = shares.astype(np.float64) * crop.size_px - 0.5
+    return np.asarray(crop_px @ M[:, :2].T + M[:, 2])
+
+
+class Landmarks68Filter:
+    """One-Euro filter over the parts of one face.
+
+    It sees pixels of the picture, not of the crop: the crop follows landmarks that are filtered
+    themselves, and what the network says within it makes good for that.
+    """
+
+    def __init__(self) -> None:
+        self._filters = [OneEuroFilter(still_hz=1.2, opening=14.0) for _ in _PARTS]
+
+    def __call__(self, points_px: Float64Array, length_px: float, dt_s: float) -> Float64Array:
+        """Filtered (68, 2) of (68, 2), ``dt_s`` after the last; ``length_px`` of the face."""
+        parts = [
+            smooth(points_px[part], length_px, dt_s)
+            for smooth, part in zip(self._filters, _PARTS, strict=True)
+        ]
+        return np.concatenate(parts)
+
+
+def landmarks_in_camera(
+    points_px: Float32Array,
+    z: Float32Array,
+    valid: npt.NDArray[np.bool_],
+    crop: Crop,
+    intrinsics: Intrinsics,
+) -> Float32Array:
+    """(68, 3) metres: each on its own ray, at the depth of the surface seen there.
+
+    A point that falls off the face, as those of the jaw line do, takes the depth of the face's
+    nearest pixel. All NaN where no pixel is of the face.
+
+    Args:
+        points_px: (68, 2) picture pixels.
+        z: (h, w) camera depth of the crop's pixels, meaningful where ``valid`` (h, w) is.
+        crop, intrinsics: of the depth.
+    """
+    crop_px = crop.to_crop(points_px)
+    depth = sample(z, crop_px, valid)
+    beside = ((crop_px < 0.0) | (crop_px > len(z) - 1.0)).any(axis=1)
+    off = np.flatnonzero(beside | ~np.isfinite(depth))
+    if len(off):
+        rows, columns = np.nonzero(valid)
+        if len(rows) == 0:
+            return np.full((len(points_px), 3), np.nan, dtype=np.float32)
+        for k in off:
+            x, y = crop_px[k]
+            nearest = int(np.argmin((columns - x) ** 2 + (rows - y) ** 2))
+            depth[k] = z[rows[nearest], columns[nearest]]
+    rays = undistort(points_px, intrinsics)
+    return (np.column_stack([rays, np.ones(len(rays))]) * depth[:, None]).astype(np.float32)
