@@ -36,7 +36,12 @@ from rtrecon.errors import RtreconError  # noqa: E402
 from rtrecon.evaluate.config import BASELINES  # noqa: E402
 from rtrecon.evaluate.dataset import DepthDataset, DepthSample  # noqa: E402
 from rtrecon.evaluate.metrics import FrameScore, score_frame  # noqa: E402
-from rtrecon.evaluate.predictors import ModelPredictor, Predictor, make_baseline  # noqa: E402
+from rtrecon.evaluate.predictors import (  # noqa: E402
+    ModelPredictor,
+    Prediction,
+    Predictor,
+    make_baseline,
+)
 from rtrecon.evaluate.report import PredictorReport, format_table, to_json  # noqa: E402
 from rtrecon.pipeline import Reconstructor  # noqa: E402
 from rtrecon.stats import write_json  # noqa: E402
@@ -56,8 +61,8 @@ class FaceMeshPredictor:
         self.name = name
         self._points, self._triangles, self._ipd_m = points, triangles, ipd_mm * 1e-3
 
-    def predict(self, sample: DepthSample) -> Float32Array | None:
-        """(H, W) metres, NaN off the mesh; None: no face was found."""
+    def predict(self, sample: DepthSample) -> Prediction | None:
+        """Depth, NaN off the mesh; None: no face was found."""
         points = self._points[sample.id].astype(np.float64)
         if not np.isfinite(points).all():
             return None
@@ -66,7 +71,7 @@ class FaceMeshPredictor:
         z = points[:, 2] - (eyes[0][2] + eyes[1][2]) / 2
         depth_m = metres_a_pixel * (sample.intrinsics.fx + z)
         height, width = sample.image.shape[:2]
-        return draw_depth(points[:, :2], depth_m, self._triangles, (height, width))
+        return Prediction(draw_depth(points[:, :2], depth_m, self._triangles, (height, width)))
 
 
 def draw_depth(
@@ -169,7 +174,8 @@ def score(
         scores.append(score_frame(depth, sample.depth_m, sample.scored, sample.intrinsics))
 
     for sample in dataset:
-        depths = [predictor.predict(sample) for predictor in predictors]
+        predictions = [predictor.predict(sample) for predictor in predictors]
+        depths = [None if said is None else said.depth_m for said in predictions]
         found = [depth for depth in depths if depth is not None]
         common = np.all(np.isfinite(found), axis=0) if len(found) == len(depths) else None
         for k, depth in enumerate(depths):

@@ -11,7 +11,7 @@ from rtrecon.evaluate.config import EvalConfig
 from rtrecon.evaluate.dataset import DepthDataset
 from rtrecon.evaluate.plots import draw_frame_plot
 from rtrecon.evaluate.predictors import ModelPredictor, Predictor, make_baseline
-from rtrecon.evaluate.report import format_table, to_json
+from rtrecon.evaluate.report import format_face_tables, format_table, to_json
 from rtrecon.evaluate.run import evaluate, write_picture
 from rtrecon.pipeline import Reconstructor
 from rtrecon.stats import peak_rss_mb, versions, write_json
@@ -43,7 +43,9 @@ def run_eval(config: EvalConfig) -> int:
         out=config.out,
         progress=not config.quiet and sys.stderr.isatty(),
     )
-    print(format_table(reports))  # noqa: T201
+    tables = [format_table(reports)]
+    tables += format_face_tables(reports, coefficients=config.coefficients)
+    print("\n\n".join(tables))  # noqa: T201
     if config.json is not None:
         write_json(config.json, {**to_json(str(config.dataset), reports), "versions": versions()})
     if config.out is not None:

@@ -30,6 +30,8 @@ class EvalConfig(ModelConfig):
     """Views of each face to average over, as `rtrecon image` does; 1 is the live path."""
     video: bool = False
     """The frames are a video in order: filter over time, and report jitter."""
+    coefficients: bool = False
+    """Print a line for each coefficient of expression as well."""
     max_frames: OptionalInt = None
     """Score the first so many frames alone."""
     json: OptionalPath = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rtrecon.errors import DataError
-from rtrecon.types import BgrImage, Float32Array, Intrinsics
+from rtrecon.types import BgrImage, Float32Array, Float64Array, Intrinsics
 
-__all__ = ["DepthDataset", "DepthSample"]
+__all__ = ["DepthDataset", "DepthSample", "FaceTruth"]
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -23,9 +23,24 @@ _CAMERA = ("fx", "fy", "cx", "cy")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FaceTruth:
+    """What is known of a face beside its depth; None where it is not.
+
+    ``expression``: coefficients by name. ``R_camera_face`` (3, 3) float64: the identity for a
+    face that looks along the camera's axis. ``landmarks68_px`` (68, 2) float32: iBUG's points in
+    the picture.
+    """
+
+    expression: Mapping[str, float] | None = None
+    R_camera_face: Float64Array | None = None
+    landmarks68_px: Float32Array | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class DepthSample:
     """One frame: ``image`` (H, W, 3) uint8 BGR; ``depth_m`` (H, W) float32 metres, NaN where
-    nothing was measured; ``scored`` (H, W) bool, measured and (if the dataset says) face."""
+    nothing was measured; ``scored`` (H, W) bool, measured and (if the dataset says) face;
+    ``truth`` what else it says."""
 
     id: str
     image: BgrImage
@@ -33,13 +48,16 @@ class DepthSample:
     scored: BoolArray
     intrinsics: Intrinsics
     t_s: float
+    truth: FaceTruth = FaceTruth()
 
 
 class DepthDataset:
     """A folder with ``rgb/ID.png``, ``depth/ID.png`` (16 bit, times ``depth_unit_mm``, 0 is
     nothing), optional ``face/ID.png`` (above 127: score here) and ``meta.json`` (``fx, fy, cx,
     cy, depth_unit_mm, frames: [{id, ...}]``, optional ``fps``; a frame may have ``fx, fy, cx,
-    cy`` and ``t_s`` of its own).
+    cy`` and ``t_s`` of its own). A frame may also have what `FaceTruth` holds: ``expression``, a
+    number for each of the dataset's ``expression_names``; ``R_camera_face``, three rows of
+    three; ``landmarks68_px``, 68 pairs x, y.
 
     Raises:
         DataError: ``meta.json`` is missing or wrong, or there is no frame.
@@ -55,6 +73,7 @@ class DepthDataset:
             self._fps = float(meta.get("fps", 30.0))
             self._frames: list[dict[str, Any]] = [dict(frame) for frame in meta["frames"]]
             self.ids = [str(frame["id"]) for frame in self._frames]
+            self._names = tuple(str(name) for name in meta.get("expression_names", ()))
         except OSError as error:
             raise DataError(
                 f"cannot read {path}: {error.strerror}; a dataset is a folder with meta.json, "
@@ -108,10 +127,21 @@ class DepthDataset:
         try:
             fx, fy, cx, cy = (float(frame.get(key, self._camera[key])) for key in _CAMERA)
             t_s = float(frame.get("t_s", number / self._fps))
+            truth = FaceTruth(
+                expression=self._expression(frame),
+                R_camera_face=_array(frame, "R_camera_face", (3, 3)),
+                landmarks68_px=_array(frame, "landmarks68_px", (68, 2)),
+            )
         except (TypeError, ValueError) as error:
             raise DataError(f"{self.folder}/meta.json: frame {name}: {error}") from error
         intrinsics = Intrinsics(fx, fy, cx, cy, width, height)
-        return DepthSample(name, image, depth_m.astype(np.float32), scored, intrinsics, t_s)
+        return DepthSample(name, image, depth_m.astype(np.float32), scored, intrinsics, t_s, truth)
+
+    def _expression(self, frame: dict[str, Any]) -> Mapping[str, float] | None:
+        values = _array(frame, "expression", (len(self._names),))
+        if values is None:
+            return None
+        return dict(zip(self._names, values.tolist(), strict=True))
 
     def _read(self, kind: str, name: str, flags: int) -> npt.NDArray[Any]:
         path = self.folder / kind / f"{name}.png"
@@ -121,3 +151,17 @@ class DepthDataset:
         if image is None:
             raise DataError(f"{path} is not a picture")
         return image
+
+
+def _array(frame: dict[str, Any], key: str, shape: tuple[int, ...]) -> npt.NDArray[Any] | None:
+    """The numbers under ``key``; None where the frame has none.
+
+    Raises:
+        ValueError: there are others than ``shape``.
+    """
+    if frame.get(key) is None:
+        return None
+    array = np.array(frame[key], dtype=np.float64)
+    if array.shape != shape or not np.isfinite(array).all():
+        raise ValueError(f'"{key}" must be {shape} numbers, not {array.shape}')
+    return array.astype(np.float32) if key == "landmarks68_px" else array

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from rtrecon.types import Float32Array, Float64Array, Intrinsics
 __all__ = [
     "MIN_COVERAGE",
     "FrameScore",
+    "Jitter",
     "fit_affine",
     "jitter_mm",
     "normal_error_deg",
@@ -57,6 +59,14 @@ class FrameScore:
     normal_deg: float = float("nan")
     relief_of_plane: float = float("nan")
     distance_percent: float = float("nan")
+
+
+class Jitter(NamedTuple):
+    """Frame-to-frame change in mm: of the depth, of the shape alone, of the distance alone."""
+
+    whole: float
+    shape: float
+    distance: float
 
 
 def score_frame(
@@ -144,14 +154,15 @@ def jitter_mm(
     predicted_m: Sequence[Float32Array | None],
     measured_m: Sequence[Float32Array],
     scored: Sequence[BoolArray],
-) -> tuple[float, float]:
+) -> Jitter:
     """Frame-to-frame change of the prediction that the measured depth did not make, in mm.
 
     Returns:
-        The mean over pixels and pairs of following frames, and the same after removing each
-        pair's median change, which is the shape alone. NaN without a pair.
+        Over pairs of following frames, means of its size over the pixels; of its size after
+        each pair's median was taken away, which is the shape alone; and of that median, which is
+        the distance alone. NaN without a pair.
     """
-    whole, shape = [], []
+    pairs = []
     for k in range(1, len(predicted_m)):
         before, after = predicted_m[k - 1], predicted_m[k]
         if before is None or after is None:
@@ -160,11 +171,12 @@ def jitter_mm(
         change = change[scored[k] & scored[k - 1]]
         change = change[np.isfinite(change)] * 1e3
         if len(change):
-            whole.append(float(np.abs(change).mean()))
-            shape.append(float(np.abs(change - np.median(change)).mean()))
-    if not whole:
-        return float("nan"), float("nan")
-    return float(np.mean(whole)), float(np.mean(shape))
+            median = float(np.median(change))
+            shape = float(np.abs(change - median).mean())
+            pairs.append((float(np.abs(change).mean()), shape, abs(median)))
+    if not pairs:
+        return Jitter(float("nan"), float("nan"), float("nan"))
+    return Jitter(*np.mean(pairs, axis=0).tolist())
 
 
 def summarize(scores: Sequence[FrameScore]) -> dict[str, float]:

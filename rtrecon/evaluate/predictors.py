@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import cv2
@@ -9,6 +11,7 @@ import numpy as np
 
 from rtrecon.errors import DataError
 from rtrecon.evaluate.dataset import DepthSample
+from rtrecon.faces.align import Crop
 from rtrecon.faces.mtcnn import Mtcnn
 from rtrecon.geometry.mean_face import mean_face
 from rtrecon.geometry.pose import fit_pose, guess_pose
@@ -16,11 +19,37 @@ from rtrecon.geometry.rays import undistort
 from rtrecon.pipeline import Reconstructor
 from rtrecon.types import Face, Float32Array, Float64Array, Frame
 
-__all__ = ["MeanHeadBaseline", "ModelPredictor", "PlaneBaseline", "Predictor", "make_baseline"]
+__all__ = [
+    "FaceAnswer",
+    "MeanHeadBaseline",
+    "ModelPredictor",
+    "PlaneBaseline",
+    "Prediction",
+    "Predictor",
+    "make_baseline",
+]
 
 _MIN_FACE_PX = 40
 _COARSE = 64  # baselines are smooth: they are computed on so many points and enlarged
 _REACH = 1.0  # how far beyond its box, in boxes, a baseline predicts: hair and chin
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceAnswer:
+    """What is said of a face beside its depth; as `FaceTruth`, and the crop it was seen in."""
+
+    expression: Mapping[str, float] | None = None
+    R_camera_face: Float64Array | None = None
+    landmarks68_px: Float32Array | None = None
+    crop: Crop | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """``depth_m`` (H, W) float32 metres, NaN where there is no prediction; and the rest."""
+
+    depth_m: Float32Array
+    face: FaceAnswer = FaceAnswer()
 
 
 class Predictor(Protocol):
@@ -28,8 +57,8 @@ class Predictor(Protocol):
 
     name: str
 
-    def predict(self, sample: DepthSample) -> Float32Array | None:
-        """(H, W) float32 metres, NaN where there is no prediction; None: no face found."""
+    def predict(self, sample: DepthSample) -> Prediction | None:
+        """What it says of one frame; None: no face found."""
 
 
 class ModelPredictor:
@@ -44,7 +73,7 @@ class ModelPredictor:
         self.name = name
         self._reconstructor = reconstructor
 
-    def predict(self, sample: DepthSample) -> Float32Array | None:
+    def predict(self, sample: DepthSample) -> Prediction | None:
         """See `Predictor`."""
         t_ns = round(sample.t_s * 1e9)
         faces = self._reconstructor(Frame(sample.image, 0, t_ns, sample.intrinsics))
@@ -52,7 +81,12 @@ class ModelPredictor:
         hits = [int((np.isfinite(depth) & sample.scored).sum()) for depth in depths]
         if not hits or max(hits) == 0:
             return None
-        return depths[int(np.argmax(hits))]
+        best = int(np.argmax(hits))
+        face = faces[best]
+        answer = FaceAnswer(
+            face.expression, face.T_camera_face[:3, :3].copy(), face.landmarks68_px, face.crop
+        )
+        return Prediction(depths[best], answer)
 
 
 class _LandmarkBaseline:
@@ -64,7 +98,7 @@ class _LandmarkBaseline:
         self._ipd_m = ipd_mm * 1e-3
         self._mtcnn = Mtcnn()
 
-    def predict(self, sample: DepthSample) -> Float32Array | None:
+    def predict(self, sample: DepthSample) -> Prediction | None:
         """See `Predictor`."""
         faces = self._mtcnn.detect(sample.image, min_face_px=_MIN_FACE_PX)
         face = _face_on(faces, sample)
@@ -82,12 +116,16 @@ class _LandmarkBaseline:
         rows = np.linspace(top, bottom - 1, _COARSE)
         grid = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2)
         grid_rays = undistort(grid.astype(np.float32), sample.intrinsics).astype(np.float64)
-        coarse = self._depth(rays, grid_rays).reshape(_COARSE, _COARSE).astype(np.float32)
+        z, R = self._look(rays, grid_rays)
+        coarse = z.reshape(_COARSE, _COARSE).astype(np.float32)
         depth = np.full((height, width), np.nan, dtype=np.float32)
         depth[top:bottom, left:right] = _enlarge(coarse, right - left, bottom - top)
-        return depth
+        return Prediction(depth, FaceAnswer(R_camera_face=R))
 
-    def _depth(self, rays: Float64Array, grid_rays: Float64Array) -> Float64Array:
+    def _look(
+        self, rays: Float64Array, grid_rays: Float64Array
+    ) -> tuple[Float64Array, Float64Array | None]:
+        """Depth (m,) along ``grid_rays`` (m, 2), and the head's rotation if it has an opinion."""
         raise NotImplementedError
 
 
@@ -96,9 +134,11 @@ class PlaneBaseline(_LandmarkBaseline):
 
     name = "plane"
 
-    def _depth(self, rays: Float64Array, grid_rays: Float64Array) -> Float64Array:
+    def _look(
+        self, rays: Float64Array, grid_rays: Float64Array
+    ) -> tuple[Float64Array, Float64Array | None]:
         apart = float(np.linalg.norm(rays[1] - rays[0]))
-        return np.full(len(grid_rays), self._ipd_m / max(apart, 1e-6))
+        return np.full(len(grid_rays), self._ipd_m / max(apart, 1e-6)), None
 
 
 class MeanHeadBaseline(_LandmarkBaseline):
@@ -106,7 +146,9 @@ class MeanHeadBaseline(_LandmarkBaseline):
 
     name = "mean-head"
 
-    def _depth(self, rays: Float64Array, grid_rays: Float64Array) -> Float64Array:
+    def _look(
+        self, rays: Float64Array, grid_rays: Float64Array
+    ) -> tuple[Float64Array, Float64Array | None]:
         face = mean_face()
         T = fit_pose(rays, None, self._ipd_m, guess_pose(rays, self._ipd_m))
         scale = self._ipd_m / face.ipd_m
@@ -114,7 +156,7 @@ class MeanHeadBaseline(_LandmarkBaseline):
         normals = face.normals @ T[:3, :3].T
         seen = (normals * points).sum(axis=1) < 0.0
         points = points[seen]
-        return _thin_plate(points[:, :2] / points[:, 2:], points[:, 2], grid_rays)
+        return _thin_plate(points[:, :2] / points[:, 2:], points[:, 2], grid_rays), T[:3, :3]
 
 
 def make_baseline(name: str, ipd_mm: float) -> Predictor:

@@ -11,7 +11,8 @@ import cv2
 
 from rtrecon.errors import OutputError
 from rtrecon.evaluate.dataset import BoolArray, DepthDataset, DepthSample
-from rtrecon.evaluate.metrics import FrameScore, jitter_mm, score_frame
+from rtrecon.evaluate.face_scores import FaceScorer
+from rtrecon.evaluate.metrics import FrameScore, Jitter, jitter_mm, score_frame
 from rtrecon.evaluate.plots import draw_error_maps
 from rtrecon.evaluate.predictors import Predictor
 from rtrecon.evaluate.report import PredictorReport
@@ -26,7 +27,7 @@ class _Jitter:
     """Running mean of the jitter, so that one frame is kept and not the whole video."""
 
     last: tuple[Float32Array | None, Float32Array, BoolArray] | None = None
-    pairs: list[tuple[float, float]] = field(default_factory=list)
+    pairs: list[Jitter] = field(default_factory=list)
 
     def add(self, predicted: Float32Array | None, sample: DepthSample) -> None:
         if self.last is not None:
@@ -34,15 +35,14 @@ class _Jitter:
             pair = jitter_mm(
                 (before, predicted), (measured, sample.depth_m), (scored, sample.scored)
             )
-            if pair[0] == pair[0]:
+            if pair.whole == pair.whole:
                 self.pairs.append(pair)
         self.last = (predicted, sample.depth_m, sample.scored)
 
-    def mean(self) -> tuple[float, float]:
+    def mean(self) -> Jitter:
         if not self.pairs:
-            return float("nan"), float("nan")
-        whole, shape = zip(*self.pairs, strict=True)
-        return sum(whole) / len(whole), sum(shape) / len(shape)
+            return Jitter(float("nan"), float("nan"), float("nan"))
+        return Jitter(*(sum(values) / len(values) for values in zip(*self.pairs, strict=True)))
 
 
 def evaluate(
@@ -73,12 +73,19 @@ def evaluate(
         make_folder(out)
     scores: list[list[FrameScore]] = [[] for _ in predictors]
     jitters = [_Jitter() for _ in predictors]
+    faces = [FaceScorer() for _ in predictors]
     for number in range(count):
         sample = dataset[number]
         maps: dict[str, Float32Array | None] = {}
-        for predictor, its_scores, jitter in zip(predictors, scores, jitters, strict=True):
-            depth = predictor.predict(sample)
-            its_scores.append(score_frame(depth, sample.depth_m, sample.scored, sample.intrinsics))
+        for predictor, its_scores, jitter, face in zip(
+            predictors, scores, jitters, faces, strict=True
+        ):
+            prediction = predictor.predict(sample)
+            depth = None if prediction is None else prediction.depth_m
+            score = score_frame(depth, sample.depth_m, sample.scored, sample.intrinsics)
+            its_scores.append(score)
+            if prediction is not None and score.detected:
+                face.add(sample, prediction)
             if video:
                 jitter.add(depth, sample)
             maps[predictor.name] = depth
@@ -90,8 +97,12 @@ def evaluate(
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)  # noqa: T201
     ids = dataset.ids[:count]
     return [
-        PredictorReport(predictor.name, ids, its_scores, jitter.mean() if video else None)
-        for predictor, its_scores, jitter in zip(predictors, scores, jitters, strict=True)
+        PredictorReport(
+            predictor.name, ids, its_scores, jitter.mean() if video else None, face.scores()
+        )
+        for predictor, its_scores, jitter, face in zip(
+            predictors, scores, jitters, faces, strict=True
+        )
     ]
 
 

@@ -141,7 +141,7 @@ def test_a_mesh_is_put_where_its_eyes_say() -> None:
     mesh = FaceMeshPredictor("mesh", {"a": points}, triangles, 63.0)
     predicted = mesh.predict(sample)
     assert predicted is not None
-    assert predicted[30, 50] == pytest.approx(0.500, abs=1e-6)
-    assert predicted[60, 50] == pytest.approx(0.480, abs=1e-6)
+    assert predicted.depth_m[30, 50] == pytest.approx(0.500, abs=1e-6)
+    assert predicted.depth_m[60, 50] == pytest.approx(0.480, abs=1e-6)
     lost = FaceMeshPredictor("mesh", {"a": np.full_like(points, np.nan)}, triangles, 63.0)
     assert lost.predict(sample) is None

@@ -124,11 +124,12 @@ def test_jitter_is_what_the_head_did_not_do() -> None:
     depth, hit = sphere()
     still = [depth, depth, depth]
     scored = [hit] * 3
-    assert jitter_mm(still, still, scored) == (0.0, 0.0)
+    assert jitter_mm(still, still, scored) == (0.0, 0.0, 0.0)
     moved = [depth, depth + np.float32(0.004), depth]
-    whole, shape = jitter_mm(moved, still, scored)
+    whole, shape, distance = jitter_mm(moved, still, scored)
     assert whole == pytest.approx(4.0, abs=1e-3)
     assert shape == pytest.approx(0.0, abs=1e-3)
+    assert distance == pytest.approx(4.0, abs=1e-3)
     assert jitter_mm(moved, moved, scored)[0] == pytest.approx(0.0, abs=1e-3)
     assert math.isnan(jitter_mm([depth, None, depth], still, scored)[0])
 

@@ -46,16 +46,20 @@ def test_whole_run(
     assert 0 < dome["overall"]["mae_mm"] < 50
     assert dome["overall"]["jitter_mm"] is not None
     names = {p.name for p in (tmp_path / "plots").iterdir()}
+    assert data["predictors"][2]["overall"]["distance_spread_percent"] is not None
     assert names == {"000.png", "001.png", "002.png", "frames.png"}
     assert json.loads((tmp_path / "stats.json").read_text())["frames"] == 3
 
 
 def test_baselines_know_the_distance_and_the_nose(dataset_folder: Path) -> None:
     sample = DepthDataset(dataset_folder)[0]
-    plane = PlaneBaseline(63.0).predict(sample)
-    head = MeanHeadBaseline(63.0).predict(sample)
-    assert plane is not None
-    assert head is not None
+    plane_said = PlaneBaseline(63.0).predict(sample)
+    head_said = MeanHeadBaseline(63.0).predict(sample)
+    assert plane_said is not None
+    assert head_said is not None
+    plane, head = plane_said.depth_m, head_said.depth_m
+    assert plane_said.face.R_camera_face is None
+    assert head_said.face.R_camera_face is not None
     distance = float(np.nanmedian(plane))
     assert np.nanmax(plane) - np.nanmin(plane) < 1e-6
     # The eyes are about 78 px apart: 63 mm at 600 px are 0.485 m away.
@@ -66,7 +70,7 @@ def test_baselines_know_the_distance_and_the_nose(dataset_folder: Path) -> None:
     assert abs(float(head[190, 305]) - distance) < 0.06
     twice = PlaneBaseline(70.0).predict(sample)
     assert twice is not None
-    assert float(np.nanmedian(twice)) == pytest.approx(distance * 70 / 63, rel=1e-4)
+    assert float(np.nanmedian(twice.depth_m)) == pytest.approx(distance * 70 / 63, rel=1e-4)
 
 
 def test_max_frames_and_no_baseline(
