@@ -4,7 +4,8 @@
     python tools/make_eval_sets.py --face-model PATH --out tests/data/head-clip --clip 4
 
 Needs rtrecon's extra `train`. Writes rgb/ID.png, depth/ID.png (16 bit), face/ID.png and
-meta.json, the format of `rtrecon eval`. Depth comes from the same surface that was drawn.
+meta.json, the format of `rtrecon eval`. Depth comes from the same surface that was drawn;
+coefficients, rotation and landmarks are what it was drawn from.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from rtrecon.train.face_model import FaceModel
+from rtrecon.train.face_model import ARKIT_NAMES, FaceModel
 from rtrecon.train.heads.frames import EvaluationFrame, FrameRenderer
 
 DEPTH_UNIT_MM = 0.1
@@ -52,13 +53,30 @@ def write(out: Path, frames: list[EvaluationFrame], rate_hz: float | None) -> No
         cv2.imwrite(str(out / "rgb" / f"{name}.png"), frame.image)
         cv2.imwrite(str(out / "depth" / f"{name}.png"), np.rint(depth).astype(np.uint16))
         cv2.imwrite(str(out / "face" / f"{name}.png"), frame.face)
-        k_ = frame.intrinsics
-        rows.append({"id": name, "fx": k_.fx, "fy": k_.fy, "cx": k_.cx, "cy": k_.cy})
-    meta = {key: rows[0][key] for key in ("fx", "fy", "cx", "cy")}
-    meta |= {"depth_unit_mm": DEPTH_UNIT_MM, "frames": rows}
+        rows.append({"id": name, **camera_of(frame), **truth_of(frame)})
+    meta = {**camera_of(frames[0]), "depth_unit_mm": DEPTH_UNIT_MM}
     if rate_hz is not None:
         meta["fps"] = rate_hz
-    (out / "meta.json").write_text(json.dumps(meta, indent=1) + "\n", encoding="utf-8")
+    meta["expression_names"] = list(ARKIT_NAMES)
+    # A frame a line: numbers by the hundred, each on a line of its own, would be read by nobody.
+    head = json.dumps(meta, separators=(",", ": "))[:-1]
+    lines = ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows)
+    (out / "meta.json").write_text(f'{head},\n"frames": [\n{lines}\n]}}\n', encoding="utf-8")
+
+
+def camera_of(frame: EvaluationFrame) -> dict[str, float]:
+    camera = frame.intrinsics
+    values = {"fx": camera.fx, "fy": camera.fy, "cx": camera.cx, "cy": camera.cy}
+    return {key: round(value, 4) for key, value in values.items()}
+
+
+def truth_of(frame: EvaluationFrame) -> dict[str, list]:
+    """What `rtrecon eval` scores beside the depth, rounded to what can be seen."""
+    return {
+        "expression": [round(float(v), 3) for v in frame.expression],
+        "R_camera_face": [[round(float(v), 5) for v in row] for row in frame.R_camera_face],
+        "landmarks68_px": [[round(float(v), 2) for v in row] for row in frame.landmarks68_px],
+    }
 
 
 if __name__ == "__main__":

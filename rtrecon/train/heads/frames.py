@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -22,13 +24,30 @@ _STREAM = 977  # keeps these heads apart from those that are trained on
 @dataclass(frozen=True, slots=True, eq=False)
 class EvaluationFrame:
     """``image`` (S, S, 3) uint8 BGR; ``depth_m`` (S, S) float32, NaN off the head; ``face``
-    (S, S) uint8, 255 on bare facial skin; ``intrinsics`` of the picture.
+    (S, S) uint8, 255 on bare facial skin; ``intrinsics`` of the picture; ``expression`` (51,)
+    float32 as `ARKIT_NAMES`; ``R_camera_face`` (3, 3) float64, the identity for a frontal face;
+    ``landmarks68_px`` (68, 2) float32 in the picture.
     """
 
     image: BgrImage
     depth_m: Float32Array
     face: BgrImage
     intrinsics: Intrinsics
+    expression: Float32Array
+    R_camera_face: Float64Array
+    landmarks68_px: Float32Array
+
+
+class _OneCamera(np.random.Generator):
+    """Draws the same camera in each frame of a clip, and noise of each frame's own."""
+
+    def __init__(self, camera: Sequence[int], frame: int) -> None:
+        super().__init__(np.random.PCG64(np.random.SeedSequence(list(camera))))
+        self._noise = np.random.default_rng([*camera, frame])
+
+    def standard_normal(self, size: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Of a size: noise. It takes nothing from the stream that the camera is drawn from."""
+        return self._noise.standard_normal(size, *args, **kwargs)
 
 
 class FrameRenderer(HeadGenerator):
@@ -68,18 +87,29 @@ class FrameRenderer(HeadGenerator):
                 if name in self._names:
                     w[self._names[name]] = np.clip(value, 0, 1)
 
-        put("jawOpen", 0.16 + 0.16 * wave(0.37) + 0.06 * wave(0.83))
-        put("mouthFunnel", 0.22 * max(0.0, wave(0.61, 0.3)))
-        put("mouthPucker", 0.3 * max(0.0, wave(0.91, 0.6)))
-        put("mouthSmile", 0.35 * max(0.0, wave(2.3, 0.1)))
-        put("mouthLowerDown", 0.2 * max(0.0, wave(0.47)))
-        put("browInnerUp", 0.4 * max(0.0, wave(1.7)))
-        put("eyeBlink", 1.0 if 0.0 < (t_s % 1.9) - 1.1 < 0.13 else 0.06)
+        # Nearly all of it strong at times and gone at others: what is never both cannot be scored.
+        put("jawOpen", 0.25 + 0.2 * wave(0.37) + 0.2 * wave(1.43))
+        put("mouthFunnel", 0.6 * max(0.0, wave(1.61, 0.3)))
+        put("mouthPucker", 0.7 * max(0.0, wave(1.91, 0.6)))
+        put("mouthSmile", 0.7 * max(0.0, wave(2.3, 0.1)))
+        put("mouthLowerDown", 0.5 * max(0.0, wave(0.97)))
+        put("mouthLeft", 0.6 * max(0.0, wave(3.9, 0.3)))
+        put("browInnerUp", 0.8 * max(0.0, wave(1.7)))
+        put("browDown", 0.7 * max(0.0, wave(1.7, 0.5)))
+        across, up = 0.8 * wave(1.3), 0.7 * wave(1.9, 0.2)  # to the own left, and up
+        for side, outward in (("L", across), ("R", -across)):
+            put(f"eyeLookOut_{side}", outward)
+            put(f"eyeLookIn_{side}", -outward)
+            put(f"eyeLookUp_{side}", up)
+            put(f"eyeLookDown_{side}", -up)
+        put("eyeBlink", 1.0 if 0.0 < (t_s % 1.9) - 1.1 < 0.13 else 0.03)
+        if 0.0 < t_s - 3.3 < 0.45:
+            put("eyeBlink_L", 1.0)  # a wink
         angles = np.radians(
             [24 * wave(4.0), 7 * wave(2.7, 0.2), 5 * wave(3.3, 0.4)], dtype=np.float64
         )
         head = np.random.default_rng([_STREAM, seed])
-        sensor = np.random.default_rng([_STREAM, seed, k])
+        sensor = _OneCamera([_STREAM, seed, 1], k)
         shift = np.array([0.03 * wave(3.1), 0.015 * wave(2.2)])
         return self._draw(head, sensor, w, angles, 0.55 + 0.04 * wave(3.7), 60.0, shift)
 
@@ -110,4 +140,14 @@ class FrameRenderer(HeadGenerator):
         shader = Shader(self._noise, scene.buffer, self._render_px / W_m)
         look = sample_look(rng, scene.beard_cm)
         image = self._picture(rng, scene, shader, look, face, sensor_rng)
-        return EvaluationFrame(image, z_ref - relief * np.float32(W_m), face, camera)
+        marks = scene.marks_camera
+        marks_px = marks[:, :2] / marks[:, 2:] * (camera.fx, camera.fy) + (camera.cx, camera.cy)
+        return EvaluationFrame(
+            image,
+            z_ref - relief * np.float32(W_m),
+            face,
+            camera,
+            scene.expression,
+            R,
+            marks_px.astype(np.float32),
+        )
