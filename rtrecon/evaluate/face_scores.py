@@ -56,16 +56,20 @@ class FaceScorer:
 
     _truths: list[FaceTruth] = field(default_factory=list)
     _said: list[FaceAnswer] = field(default_factory=list)
-    _distances_m: list[tuple[float, float]] = field(default_factory=list)
+    _distances: list[tuple[FaceTruth, float, float]] = field(default_factory=list)
 
     def add(self, sample: DepthSample, prediction: Prediction) -> None:
         """One frame; depth is looked at now and not kept."""
         both = sample.scored & np.isfinite(prediction.depth_m)
-        self._distances_m.append(
-            (float(np.median(prediction.depth_m[both])), float(np.median(sample.depth_m[both])))
-        )
-        self._truths.append(sample.truth)
-        self._said.append(prediction.face)
+        said_m = float(np.median(prediction.depth_m[both]))
+        true_m = float(np.median(sample.depth_m[both]))
+        self._distances.append((sample.truth, said_m, true_m))
+        self.add_face(sample.truth, prediction.face)
+
+    def add_face(self, truth: FaceTruth, said: FaceAnswer) -> None:
+        """One face without its depth."""
+        self._truths.append(truth)
+        self._said.append(said)
 
     def scores(self) -> FaceScores:
         """Of all frames that were added."""
@@ -84,13 +88,13 @@ class FaceScorer:
                 expression_order_worst=CONSTANT_ORDER,
                 expression_spread=0.0,
             )
-        said, true = (np.array([d[k] for d in self._distances_m]) for k in (0, 1))
+        said, true = (np.array([row[k] for row in self._distances]) for k in (1, 2))
         if len(said) > 1:
             overall["distance_spread_percent"] = float((said / true).std() * 100.0)
             constant["distance_spread_percent"] = float((true.mean() / true).std() * 100.0)
         turned = [
-            (yaw_deg(R), s, t)
-            for truth, s, t in zip(self._truths, said, true, strict=True)
+            (yaw_deg(R), said_m, true_m)
+            for truth, said_m, true_m in self._distances
             if (R := truth.R_camera_face) is not None
         ]
         bins = distance_by_yaw(*(zip(*turned, strict=True) if turned else ((), (), ())))
