@@ -13,6 +13,7 @@ import numpy as np
 from rtrecon.depth.model import DepthPrediction
 from rtrecon.faces.align import Crop, CropSpec, crop_face
 from rtrecon.geometry.mean_face import mean_face
+from rtrecon.geometry.mean_head import LANDMARK_COUNT, mean_head
 from rtrecon.geometry.rays import ray_slope
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.geometry.stage import GeometryStage
@@ -34,6 +35,7 @@ class Scene:
     shape: Shape
     landmarks: np.ndarray
     camera: Intrinsics
+    landmarks68: np.ndarray | None = None
     _depths: dict[bytes, np.ndarray] = field(default_factory=dict)
 
     @property
@@ -207,9 +209,14 @@ def ellipsoid(
 
 
 @lru_cache(maxsize=16)
-def average_head(turn_deg: tuple[float, float, float], scale: float = 1.0) -> Scene:
-    """A height field through the mean face's points, 0.6 m away."""
-    distance_m, R, camera, face = 0.6, rotation(*turn_deg), CAMERA, mean_face()
+def average_head(
+    turn_deg: tuple[float, float, float],
+    scale: float = 1.0,
+    camera: Intrinsics = CAMERA,
+    distance_m: float = 0.6,
+) -> Scene:
+    """A height field through the mean face's points."""
+    R, face = rotation(*turn_deg), mean_face()
     points, marks = face.points * scale, face.landmarks * scale
     columns = np.arange(-0.096, 0.097, 0.012) * scale
     rows = np.arange(-0.072, 0.157, 0.012) * scale
@@ -236,6 +243,10 @@ def average_head(turn_deg: tuple[float, float, float], scale: float = 1.0) -> Sc
     marks = marks.copy()
     marks[:, 2] = height_at(marks[:, 0], marks[:, 1])
     center = np.array([0.01, -0.02, distance_m])
+    head = mean_head()
+    shrink = scale * face.ipd_m / head.ipd_m
+    marks68 = head.points[:LANDMARK_COUNT] * shrink
+    marks68 += face.landmarks[2] * scale - marks68[30]  # one nose tip, two origins
 
     def shape(rays: np.ndarray) -> np.ndarray:
         rays3 = np.column_stack([rays, np.ones(len(rays))])
@@ -254,4 +265,4 @@ def average_head(turn_deg: tuple[float, float, float], scale: float = 1.0) -> Sc
         inside = (local[:, 0] / (0.062 * scale)) ** 2 + ((local[:, 1] / scale - 0.04) / 0.08) ** 2
         return np.where(near & (inside < 1.0) & (abs(error) < 1e-6), z, np.nan)
 
-    return Scene(shape, marks @ R.T + center, camera)
+    return Scene(shape, marks @ R.T + center, camera, marks68 @ R.T + center)
