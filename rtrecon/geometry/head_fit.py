@@ -228,9 +228,9 @@ class _LookUp:
             for image in (self._z, self._normals, self._inner)
         )
         return (
-            z[:, 0].astype(np.float64),
-            normal[:, 0].T.astype(np.float64, order="C"),
-            inner[:, 0] / 255.0,
+            z[0].astype(np.float64),
+            normal[0].T.astype(np.float64, order="C"),
+            inner[0].astype(np.float64) / 255.0,
         )
 
     def nearest(self, X: Float64Array) -> tuple[Float64Array, npt.NDArray[np.bool_]]:
