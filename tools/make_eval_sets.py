@@ -1,6 +1,7 @@
 """Render evaluation sets for `rtrecon eval`: heads and lights that no training has seen.
 
     python tools/make_eval_sets.py --face-model PATH --out eval-stills --stills 60
+    python tools/make_eval_sets.py --face-model PATH --out eval-expressions --people 24
     python tools/make_eval_sets.py --face-model PATH --out tests/data/head-clip --clip 4
 
 Needs rtrecon's extra `train`. Writes rgb/ID.png, depth/ID.png (16 bit), face/ID.png and
@@ -10,6 +11,7 @@ coefficients, rotation and landmarks are what it was drawn from.
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -27,6 +29,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     kind = parser.add_mutually_exclusive_group(required=True)
     kind.add_argument("--stills", type=int, help="so many heads, one picture each")
+    kind.add_argument("--people", type=int, help="so many heads, each with all expressions")
     kind.add_argument("--clip", type=float, help="seconds of one head that talks and turns")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--size", type=int, default=480)
@@ -34,16 +37,27 @@ def main() -> None:
     parser.add_argument("--crop", type=int, help="keep the middle so many pixels of a clip")
     args = parser.parse_args()
     renderer = FrameRenderer(FaceModel.load(args.face_model), args.size)
+    people: list[str] = []
     if args.stills:
         frames = [renderer.still(args.seed * 10_000 + k) for k in range(args.stills)]
+    elif args.people:
+        seeds = [args.seed * 10_000 + 5_000 + k for k in range(args.people)]
+        shown = {f"{seed}": renderer.expressions(seed) for seed in seeds}
+        frames = [frame for of_one in shown.values() for frame in of_one]
+        people = [person for person, of_one in shown.items() for _ in of_one]
     else:
         frames = renderer.clip(args.seed, round(args.clip * args.rate), args.rate)
-    write(args.out, frames, args.rate if args.clip else None)
+    write(args.out, frames, args.rate if args.clip else None, people)
     total = sum(p.stat().st_size for p in args.out.rglob("*") if p.is_file())
     print(f"{args.out}: {len(frames)} frames, {total / 1e6:.1f} MB")
 
 
-def write(out: Path, frames: list[EvaluationFrame], rate_hz: float | None) -> None:
+def write(
+    out: Path,
+    frames: list[EvaluationFrame],
+    rate_hz: float | None,
+    people: Sequence[str] = (),
+) -> None:
     for name in ("rgb", "depth", "face"):
         (out / name).mkdir(parents=True, exist_ok=True)
     rows = []
@@ -53,7 +67,8 @@ def write(out: Path, frames: list[EvaluationFrame], rate_hz: float | None) -> No
         cv2.imwrite(str(out / "rgb" / f"{name}.png"), frame.image)
         cv2.imwrite(str(out / "depth" / f"{name}.png"), np.rint(depth).astype(np.uint16))
         cv2.imwrite(str(out / "face" / f"{name}.png"), frame.face)
-        rows.append({"id": name, **camera_of(frame), **truth_of(frame)})
+        who = {"person": people[k]} if people else {}
+        rows.append({"id": name, **who, **camera_of(frame), **truth_of(frame)})
     meta = {**camera_of(frames[0]), "depth_unit_mm": DEPTH_UNIT_MM}
     if rate_hz is not None:
         meta["fps"] = rate_hz

@@ -28,12 +28,13 @@ class FaceTruth:
 
     ``expression``: coefficients by name. ``R_camera_face`` (3, 3) float64: the identity for a
     face that looks along the camera's axis. ``landmarks68_px`` (68, 2) float32: iBUG's points in
-    the picture.
+    the picture. ``person``: who it is, where several frames are of one.
     """
 
     expression: Mapping[str, float] | None = None
     R_camera_face: Float64Array | None = None
     landmarks68_px: Float32Array | None = None
+    person: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +58,7 @@ class DepthDataset:
     cy, depth_unit_mm, frames: [{id, ...}]``, optional ``fps``; a frame may have ``fx, fy, cx,
     cy`` and ``t_s`` of its own). A frame may also have what `FaceTruth` holds: ``expression``, a
     number for each of the dataset's ``expression_names``; ``R_camera_face``, three rows of
-    three; ``landmarks68_px``, 68 pairs x, y.
+    three; ``landmarks68_px``, 68 pairs x, y; ``person``, a name.
 
     Raises:
         DataError: ``meta.json`` is missing or wrong, or there is no frame.
@@ -131,6 +132,7 @@ class DepthDataset:
                 expression=self._expression(frame),
                 R_camera_face=_array(frame, "R_camera_face", (3, 3)),
                 landmarks68_px=_array(frame, "landmarks68_px", (68, 2)),
+                person=None if frame.get("person") is None else str(frame["person"]),
             )
         except (TypeError, ValueError) as error:
             raise DataError(f"{self.folder}/meta.json: frame {name}: {error}") from error

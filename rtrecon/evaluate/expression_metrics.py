@@ -38,7 +38,8 @@ class CoefficientScore:
     """One coefficient over many faces; NaN where the truth does not move enough to say.
 
     ``correlation`` is Pearson's. ``order``: share of pairs of an active face and one at rest in
-    which the active one gets more (the area under the ROC curve). ``spread`` and
+    which the active one gets more (the area under the ROC curve); ``order_person``: the same among
+    pairs of one person, where somebody's brow is not compared with another's. ``spread`` and
     ``true_spread``: standard deviations of what is said and of the truth. ``error``: mean
     absolute error, and ``constant_error`` that of the best constant, the truth's median.
     """
@@ -50,6 +51,7 @@ class CoefficientScore:
     true_spread: float
     error: float
     constant_error: float
+    order_person: float = float("nan")
 
 
 def auc(active: Float64Array, at_rest: Float64Array) -> float:
@@ -66,13 +68,17 @@ def auc(active: Float64Array, at_rest: Float64Array) -> float:
 
 
 def score_coefficients(
-    said: Float32Array, truth: Float32Array, names: Sequence[str]
+    said: Float32Array,
+    truth: Float32Array,
+    names: Sequence[str],
+    people: Sequence[str] | None = None,
 ) -> list[CoefficientScore]:
     """A score for each of ``names`` (k).
 
     Args:
         said, truth: (n, k) of n faces.
         names: of the columns.
+        people: who each face is; None: not known, and nobody is compared with himself.
     """
     scores = []
     for name, p, t in zip(
@@ -95,6 +101,7 @@ def score_coefficients(
                 true_spread,
                 float(np.abs(p - t).mean()),
                 float(np.abs(t - np.median(t)).mean()),
+                _order_person(p, t, people),
             )
         )
     return scores
@@ -103,11 +110,13 @@ def score_coefficients(
 def summarize_coefficients(scores: Sequence[CoefficientScore]) -> dict[str, float]:
     """Means over the coefficients that can be scored, and the worst of each.
 
-    ``expression_correlation``, ``expression_order`` and ``..._worst`` of both;
+    ``expression_correlation``, ``expression_order``, ``expression_order_person`` and ``..._worst``
+    of each;
     ``expression_spread``: what is said to move over what moves.
     """
     correlations = _known([s.correlation for s in scores])
     orders = _known([s.order for s in scores])
+    within = _known([s.order_person for s in scores])
     moving = [s for s in scores if np.isfinite(s.correlation)]
     true_spread = sum(s.true_spread for s in moving)
     return {
@@ -115,10 +124,22 @@ def summarize_coefficients(scores: Sequence[CoefficientScore]) -> dict[str, floa
         "expression_correlation_worst": min(correlations, default=float("nan")),
         "expression_order": _mean(orders),
         "expression_order_worst": min(orders, default=float("nan")),
+        "expression_order_person": _mean(within),
+        "expression_order_person_worst": min(within, default=float("nan")),
         "expression_spread": sum(s.spread for s in moving) / true_spread
         if true_spread > 0
         else float("nan"),
     }
+
+
+def _order_person(said: Float64Array, truth: Float64Array, people: Sequence[str] | None) -> float:
+    """The mean over people who show it in one picture and not in another."""
+    who = np.array([] if people is None else people)
+    orders = []
+    for person in np.unique(who):
+        p, t = said[who == person], truth[who == person]
+        orders.append(auc(p[t > ACTIVE], p[t < AT_REST]))
+    return _mean(_known(orders))
 
 
 def _known(values: Sequence[float]) -> list[float]:

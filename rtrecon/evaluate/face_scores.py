@@ -86,6 +86,8 @@ class FaceScorer:
                 expression_correlation_worst=0.0,
                 expression_order=CONSTANT_ORDER,
                 expression_order_worst=CONSTANT_ORDER,
+                expression_order_person=CONSTANT_ORDER,
+                expression_order_person_worst=CONSTANT_ORDER,
                 expression_spread=0.0,
             )
         said, true = (np.array([row[k] for row in self._distances]) for k in (1, 2))
@@ -145,18 +147,17 @@ class FaceScorer:
 
     def _coefficients(self) -> list[CoefficientScore]:
         pairs = [
-            (ours, known)
+            (ours, known, truth.person)
             for said, truth in zip(self._said, self._truths, strict=True)
             if (ours := said.expression) is not None and (known := truth.expression) is not None
         ]
         if not pairs:
             return []
-        names = [name for name in pairs[0][1] if all(name in s and name in t for s, t in pairs)]
-        said, true = (
-            np.array([[pair[k][name] for name in names] for pair in pairs], dtype=np.float32)
-            for k in (0, 1)
-        )
-        return score_coefficients(said, true, names)
+        names = [name for name in pairs[0][1] if all(name in s and name in t for s, t, _ in pairs)]
+        said = np.array([[ours[name] for name in names] for ours, _, _ in pairs], dtype=np.float32)
+        true = np.array([[t[name] for name in names] for _, t, _ in pairs], dtype=np.float32)
+        people = [person for _, _, person in pairs if person is not None]
+        return score_coefficients(said, true, names, people if len(people) == len(pairs) else None)
 
 
 def _constant_landmarks(

@@ -43,6 +43,8 @@ _FACE_COLUMNS = (
     ("expression_correlation_worst", "worst", "{:.2f}"),
     ("expression_order", "order", "{:.3f}"),
     ("expression_order_worst", "worst", "{:.3f}"),
+    ("expression_order_person", "of a person", "{:.3f}"),
+    ("expression_order_person_worst", "worst", "{:.3f}"),
     ("expression_spread", "spread", "{:.2f}"),
 )
 _CONSTANT = "a constant"
@@ -121,6 +123,7 @@ def _coefficient_table(name: str, face: FaceScores) -> str:
     columns = (
         ("correlation", "correlation", "{:.2f}"),
         ("order", "order", "{:.3f}"),
+        ("order_person", "of a person", "{:.3f}"),
         ("spread", "spread", "{:.3f}"),
         ("true_spread", "of the truth", "{:.3f}"),
         ("error", "error", "{:.3f}"),

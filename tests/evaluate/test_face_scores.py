@@ -92,6 +92,19 @@ def test_a_constant_gets_no_credit() -> None:
     assert score.spread == 0.0
 
 
+def test_order_within_a_person_leaves_their_habits_out() -> None:
+    """Who is always said to smile a little more smiles no more than before when he does not."""
+    habit = np.repeat([0.0, 0.6], 3)
+    truth = np.tile([0.0, 0.02, 0.9], 2)
+    said = (habit + 0.3 * (truth > 0.5)).astype(np.float32)[:, None]
+    people = ["a"] * 3 + ["b"] * 3
+    score = score_coefficients(said, truth.astype(np.float32)[:, None], ["smile"], people)[0]
+    assert score.order_person == 1.0
+    assert math.isnan(score.order)  # too few of each for an order over all
+    alone = score_coefficients(said, truth.astype(np.float32)[:, None], ["smile"])[0]
+    assert math.isnan(alone.order_person)
+
+
 def test_auc_counts_pairs() -> None:
     assert auc(np.array([1.0, 0.4]), np.array([0.0, 0.5])) == 0.75
     assert auc(np.array([0.2]), np.array([0.2, 0.2])) == 0.5
@@ -218,6 +231,7 @@ def test_dataset_with_truth(dataset_folder: Path) -> None:
         expression=[0.25, 0],
         R_camera_face=np.eye(3).tolist(),
         landmarks68_px=points,
+        person=7,
     )
     truth = dataset[0].truth
     assert truth.expression == {"jawOpen": 0.25, "cheekPuff": 0.0}
@@ -225,7 +239,9 @@ def test_dataset_with_truth(dataset_folder: Path) -> None:
     assert truth.landmarks68_px is not None
     assert truth.landmarks68_px.dtype == np.float32
     np.testing.assert_array_equal(truth.landmarks68_px, points)
+    assert truth.person == "7"
     assert dataset[1].truth.expression is dataset[1].truth.R_camera_face is None
+    assert dataset[1].truth.person is None
 
 
 @pytest.mark.parametrize(

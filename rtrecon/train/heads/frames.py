@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +16,27 @@ from rtrecon.train.heads.sample import HeadGenerator
 from rtrecon.train.heads.shade import Shader
 from rtrecon.types import BgrImage, Float32Array, Float64Array, Intrinsics
 
-__all__ = ["EvaluationFrame", "FrameRenderer"]
+__all__ = ["KINDS", "EvaluationFrame", "FrameRenderer"]
 
 _STREAM = 977  # keeps these heads apart from those that are trained on
+
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "rest": (),
+    "jaw": ("jawOpen",),
+    "smile": ("mouthSmile_L", "mouthSmile_R"),
+    "frown": ("mouthFrown_L", "mouthFrown_R"),
+    "pucker": ("mouthPucker",),
+    "funnel": ("mouthFunnel",),
+    "mouth left": ("mouthLeft",),
+    "brows up": ("browInnerUp_L", "browInnerUp_R"),
+    "brows down": ("browDown_L", "browDown_R"),
+    "blink": ("eyeBlink_L", "eyeBlink_R"),
+    "wink": ("eyeBlink_L",),
+    "look left": ("eyeLookOut_L", "eyeLookIn_R"),
+    "look up": ("eyeLookUp_L", "eyeLookUp_R"),
+    "cheeks": ("cheekPuff_L", "cheekPuff_R"),
+}
+"""What `FrameRenderer.expressions` shows, and the head model's shapes that make it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +93,29 @@ class FrameRenderer(HeadGenerator):
     def clip(self, seed: int, count: int, rate_hz: float = 30.0) -> list[EvaluationFrame]:
         """``count`` frames of one head that talks and turns."""
         return [self._clip_frame(seed, k, k / rate_hz) for k in range(count)]
+
+    def expressions(self, seed: int) -> list[EvaluationFrame]:
+        """One head in each of `KINDS`, strong, by one camera, still within some degrees."""
+        pose = np.random.default_rng([_STREAM, seed, 2])
+        yaw_deg, distance_m = pose.uniform(-25, 25), pose.uniform(0.45, 0.7)
+        frames = []
+        for k, shapes in enumerate(KINDS.values()):
+            w = np.zeros(len(self._names), dtype=np.float32)
+            for shape in shapes:
+                w[self._names[shape]] = 1.0 if "Blink" in shape else pose.uniform(0.6, 1.0)
+            angles = np.radians([yaw_deg + pose.normal(0, 3), pose.normal(0, 4), pose.normal(0, 3)])
+            frames.append(
+                self._draw(
+                    np.random.default_rng([_STREAM, seed]),
+                    _OneCamera([_STREAM, seed, 1], k),
+                    w,
+                    angles,
+                    distance_m,
+                    60.0,
+                    pose.normal(0, 0.01, 2),
+                )
+            )
+        return frames
 
     def _clip_frame(self, seed: int, k: int, t_s: float) -> EvaluationFrame:
         def wave(period_s: float, shift: float = 0.0) -> float:
