@@ -14,12 +14,12 @@ import numpy as np
 
 from rtrecon.depth.providers import (
     AUTO_ORDER,
-    EXTRAS,
     REGISTRY,
     ModelSource,
     Provider,
     Runner,
     get_provider,
+    provider_names,
 )
 from rtrecon.errors import MissingExtraError, ModelError, ProviderError, RtreconError
 
@@ -83,11 +83,10 @@ def create_session(
         import onnxruntime as ort
     except ImportError as error:
         raise MissingExtraError("onnxruntime", "cpu") from error
-    chosen = get_provider(provider)
+    chosen = None if provider == "auto" else get_provider(provider)
     if provider != "auto" and chosen is None:
         raise ProviderError(
-            f"there is no provider {provider!r}: take auto or one of "
-            f"{', '.join((*REGISTRY, *EXTRAS))}"
+            f"there is no provider {provider!r}: take auto or one of {', '.join(provider_names())}"
         )
     threads = threads or default_threads()
     available = ort.get_available_providers()

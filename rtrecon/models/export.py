@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rtrecon.depth.checkpoint import Checkpoint, load_checkpoint
 from rtrecon.errors import MissingExtraError, ModelError, OutputError
 from rtrecon.faces.align import CropSpec
 from rtrecon.files import make_folder
-from rtrecon.models.checkpoint import Checkpoint, load_checkpoint
 from rtrecon.models.graph import (
     export_graph,
     open_graph,

@@ -8,10 +8,10 @@ import warnings
 import numpy as np
 import pytest
 
+from rtrecon.depth.checkpoint import load_checkpoint
 from rtrecon.depth.model import load_depth_model
 from rtrecon.errors import ModelError, OutputError
 from rtrecon.faces.align import Crop
-from rtrecon.models.checkpoint import load_checkpoint
 from rtrecon.models.export import export_model
 from tests.models.checkpoints import FAMILIES, save_checkpoint
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 
 from rtrecon.depth.providers.base import ModelSource, Provider, Runner
@@ -14,8 +13,19 @@ from rtrecon.depth.providers.plain import (
     OpenVinoProvider,
 )
 from rtrecon.depth.providers.tensorrt import TensorrtProvider
+from rtrecon.errors import ProviderError, UserError
+from rtrecon.plugins import Registry
 
-__all__ = ["AUTO_ORDER", "EXTRAS", "REGISTRY", "ModelSource", "Provider", "Runner", "get_provider"]
+__all__ = [
+    "AUTO_ORDER",
+    "PLUGINS",
+    "REGISTRY",
+    "ModelSource",
+    "Provider",
+    "Runner",
+    "get_provider",
+    "provider_names",
+]
 
 REGISTRY: Mapping[str, Provider] = {
     provider.name: provider
@@ -33,14 +43,29 @@ REGISTRY: Mapping[str, Provider] = {
 AUTO_ORDER = ("tensorrt", "cuda", "directml", "coreml", "openvino", "cpu")
 """What ``auto`` tries, first to last; TensorRT only where its engine has been built."""
 
-EXTRAS: Mapping[str, str] = {"torch": "rtrecon.models.torch_backend:TorchProvider"}
-"""Providers of an extra, imported only when they are named."""
+PLUGINS = Registry(
+    "provider", "rtrecon.providers", {"torch": "rtrecon.depth.providers.torch:TorchProvider"}
+)
+"""Providers that are imported only when they are named: of an extra, of other packages."""
 
 
 def get_provider(name: str) -> Provider | None:
-    """The provider of this short name, or None."""
-    if name in EXTRAS:
-        module, _, attribute = EXTRAS[name].partition(":")
-        provider: Provider = getattr(importlib.import_module(module), attribute)()
-        return provider
-    return REGISTRY.get(name)
+    """The provider of this short name, or None.
+
+    Raises:
+        ProviderError: another package brings it, and is broken.
+    """
+    if name in REGISTRY:
+        return REGISTRY[name]
+    if not PLUGINS.has(name):
+        return None
+    try:
+        provider: Provider = PLUGINS.load(name)()
+    except UserError as error:
+        raise ProviderError(str(error)) from error
+    return provider
+
+
+def provider_names() -> list[str]:
+    """Every provider that can be named."""
+    return [*REGISTRY, *PLUGINS.names()]

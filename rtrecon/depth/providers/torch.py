@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from rtrecon.depth.checkpoint import load_checkpoint
 from rtrecon.depth.providers.base import ModelSource, Provider, ProviderEntry, Runner
 from rtrecon.errors import MissingExtraError, ModelError
-from rtrecon.models.checkpoint import load_checkpoint
 
 if TYPE_CHECKING:
     import torch
