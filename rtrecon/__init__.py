@@ -13,55 +13,125 @@ from rtrecon._version import __version__
 if TYPE_CHECKING:
     from rtrecon.capture.source import Source
     from rtrecon.capture.sources import open_source
-    from rtrecon.errors import RtreconError
+    from rtrecon.capture.thread import CaptureStats, CaptureThread
+    from rtrecon.errors import (
+        ArgumentError,
+        DataError,
+        MissingExtraError,
+        ModelError,
+        NoOutputError,
+        OutputError,
+        ProviderError,
+        RtreconError,
+        SourceError,
+        SourceLostError,
+        UserError,
+    )
+    from rtrecon.expression.calibration import Calibration
+    from rtrecon.faces.align import Crop
     from rtrecon.faces.mtcnn import detect_faces
-    from rtrecon.geometry.reconstruction import FaceReconstruction, Mesh
+    from rtrecon.fanout import Fanout
+    from rtrecon.geometry.reconstruction import FaceGrid, FaceReconstruction, Mesh, Texture
     from rtrecon.live_pipeline import LivePipeline
     from rtrecon.mesh.save import save
+    from rtrecon.output import Output, Run
     from rtrecon.outputs.window.show import show
-    from rtrecon.pipeline import Reconstructor, reconstruct
-    from rtrecon.types import Expression, Face, Frame, Gaze, Intrinsics, TrackedFace
+    from rtrecon.pipeline import FrameTimes, Reconstructor, ReconstructorConfig, reconstruct
+    from rtrecon.result import Figures, LiveResult
+    from rtrecon.session import LiveSession, live
+    from rtrecon.stats import RunStats, Samples
+    from rtrecon.types import Expression, EyeAngles, Face, Frame, Gaze, Intrinsics, TrackedFace
 
 __all__ = [
+    "ArgumentError",
+    "Calibration",
+    "CaptureStats",
+    "CaptureThread",
+    "Crop",
+    "DataError",
     "Expression",
+    "EyeAngles",
     "Face",
+    "FaceGrid",
     "FaceReconstruction",
+    "Fanout",
+    "Figures",
     "Frame",
+    "FrameTimes",
     "Gaze",
     "Intrinsics",
     "LivePipeline",
+    "LiveResult",
+    "LiveSession",
     "Mesh",
+    "MissingExtraError",
+    "ModelError",
+    "NoOutputError",
+    "Output",
+    "OutputError",
+    "ProviderError",
     "Reconstructor",
+    "ReconstructorConfig",
     "RtreconError",
+    "Run",
+    "RunStats",
+    "Samples",
     "Source",
+    "SourceError",
+    "SourceLostError",
+    "Texture",
     "TrackedFace",
+    "UserError",
     "__version__",
     "detect_faces",
+    "live",
     "open_source",
     "reconstruct",
     "save",
     "show",
 ]
 
-_HOME = {
-    "Expression": "rtrecon.types",
-    "Face": "rtrecon.types",
-    "FaceReconstruction": "rtrecon.geometry.reconstruction",
-    "Frame": "rtrecon.types",
-    "Gaze": "rtrecon.types",
-    "Intrinsics": "rtrecon.types",
-    "LivePipeline": "rtrecon.live_pipeline",
-    "Mesh": "rtrecon.geometry.reconstruction",
-    "Reconstructor": "rtrecon.pipeline",
-    "RtreconError": "rtrecon.errors",
-    "Source": "rtrecon.capture.source",
-    "TrackedFace": "rtrecon.types",
-    "detect_faces": "rtrecon.faces.mtcnn",
-    "open_source": "rtrecon.capture.sources",
-    "reconstruct": "rtrecon.pipeline",
-    "save": "rtrecon.mesh.save",
-    "show": "rtrecon.outputs.window.show",
+_NAMES = {
+    "rtrecon.expression.calibration": ["Calibration"],
+    "rtrecon.capture.source": ["Source"],
+    "rtrecon.capture.sources": ["open_source"],
+    "rtrecon.capture.thread": ["CaptureStats", "CaptureThread"],
+    "rtrecon.errors": [
+        "ArgumentError",
+        "DataError",
+        "MissingExtraError",
+        "ModelError",
+        "NoOutputError",
+        "OutputError",
+        "ProviderError",
+        "RtreconError",
+        "SourceError",
+        "SourceLostError",
+        "UserError",
+    ],
+    "rtrecon.faces.align": ["Crop"],
+    "rtrecon.faces.mtcnn": ["detect_faces"],
+    "rtrecon.fanout": ["Fanout"],
+    "rtrecon.geometry.reconstruction": ["FaceGrid", "FaceReconstruction", "Mesh", "Texture"],
+    "rtrecon.live_pipeline": ["LivePipeline"],
+    "rtrecon.mesh.save": ["save"],
+    "rtrecon.output": ["Output", "Run"],
+    "rtrecon.outputs.window.show": ["show"],
+    "rtrecon.pipeline": ["FrameTimes", "Reconstructor", "ReconstructorConfig", "reconstruct"],
+    "rtrecon.result": ["Figures", "LiveResult"],
+    "rtrecon.session": ["LiveSession", "live"],
+    "rtrecon.stats": ["RunStats", "Samples"],
+    "rtrecon.types": [
+        "Expression",
+        "EyeAngles",
+        "Face",
+        "Frame",
+        "Gaze",
+        "Intrinsics",
+        "TrackedFace",
+    ],
 }
+_HOME = {name: module for module, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:

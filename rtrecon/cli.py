@@ -53,6 +53,11 @@ COMMANDS = {
         "rtrecon.commands.models:run_models",
         "list, export, build, verify and remove depth models",
     ),
+    "outputs": Command(
+        "rtrecon.config:OutputsConfig",
+        "rtrecon.commands.outputs:run_outputs",
+        "list what results can go to, and what each needs",
+    ),
     "doctor": Command(
         "rtrecon.config:DoctorConfig",
         "rtrecon.commands.doctor:run_doctor",

@@ -5,7 +5,7 @@ Nothing heavy is imported here, so that ``rtrecon --help`` is immediate.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,9 +13,19 @@ import tyro
 
 from rtrecon.errors import UserError
 
-__all__ = ["CommonConfig", "DoctorConfig", "ModelConfig", "RunConfig", "parse_size"]
+__all__ = [
+    "CommonConfig",
+    "DoctorConfig",
+    "ModelConfig",
+    "OutputsConfig",
+    "RunConfig",
+    "parse_size",
+]
 
-Provider = Literal["auto", "cpu", "cuda", "tensorrt", "openvino", "coreml", "directml", "torch"]
+Provider = Annotated[
+    str,
+    tyro.conf.arg(metavar="{auto,cpu,cuda,tensorrt,openvino,coreml,directml,torch}"),
+]
 Precision = Literal["fp32", "fp16", "int8"]
 View = Literal["auto", "window", "web", "none"]
 
@@ -86,13 +96,18 @@ class RunConfig(ModelConfig):
     """Camera index, path or name; video file; rtsp:// or http:// stream; folder of pictures;
     or `demo`. Default: the first camera, else the demo clip."""
     view: View = "auto"
-    """Window if there is a display; auto without one writes a preview video and a PLY."""
+    """As --out window; auto: if there is a display, else files where no output is named."""
     max_frames: OptionalInt = None
     """End after this many processed frames."""
     every_frame: bool = False
     """Process each frame of a file, as fast as possible, instead of at the file's own rate."""
+    out: Annotated[
+        list[str],
+        tyro.conf.arg(metavar="NAME[:TARGET][?key=value]", help_behavior_hint=_NO_DEFAULT),
+    ] = field(default_factory=list)
+    """Where results go; give it several times for several outputs. `rtrecon outputs` lists them."""
     record: OptionalPath = None
-    """Write preview video, poses and the last face into this folder."""
+    """Write preview video, poses and the last face into this folder; as --out record:DIR."""
     loop: bool = False
     """Start files again at their end."""
     size: OptionalText = None
@@ -116,6 +131,14 @@ class RunConfig(ModelConfig):
 @dataclass(kw_only=True)
 class DoctorConfig(CommonConfig):
     """Say what works on this machine, and what mends the rest."""
+
+
+@dataclass(kw_only=True)
+class OutputsConfig(CommonConfig):
+    """List what results can go to, and what each needs."""
+
+    json: bool = False
+    """Print JSON instead of a table."""
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:

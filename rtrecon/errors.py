@@ -4,13 +4,15 @@
 
     RtreconError                 a failure: exit code 1
     ├── UserError                a mistake the user can mend: exit code 2
+    │   ├── ArgumentError        an argument or option out of range; a ValueError too
     │   ├── SourceError          a camera, file, stream or folder that cannot be used
     │   ├── ModelError           a model, manifest or hash that cannot be used
     │   ├── ProviderError        an execution provider that was named and does not work
     │   ├── DataError            a picture, dataset, calibration or face-model file that is wrong
-    │   └── MissingExtraError    an optional dependency that is not installed
+    │   ├── MissingExtraError    an optional dependency that is not installed
+    │   └── NoOutputError        not one of the outputs that were asked for can be opened
     ├── SourceLostError          a source that worked and then stopped for good
-    └── OutputError              a file or folder that could not be written
+    └── OutputError              a file, folder or receiver that could not be written to
 
 The message names the thing and the remedy; no traceback is shown for any of these
 unless ``--debug`` is given.
@@ -19,9 +21,11 @@ unless ``--debug`` is given.
 from __future__ import annotations
 
 __all__ = [
+    "ArgumentError",
     "DataError",
     "MissingExtraError",
     "ModelError",
+    "NoOutputError",
     "OutputError",
     "ProviderError",
     "RtreconError",
@@ -41,6 +45,10 @@ class UserError(RtreconError):
     """Something the user asked for cannot be; the message says what to do instead."""
 
     exit_code = 2
+
+
+class ArgumentError(UserError, ValueError):
+    """An argument or option that is out of range or not understood."""
 
 
 class SourceError(UserError):
@@ -75,9 +83,13 @@ class MissingExtraError(UserError):
         self.extra = extra
 
 
+class NoOutputError(UserError):
+    """Not one of the outputs that were asked for can be opened; says why, for each."""
+
+
 class SourceLostError(RtreconError):
     """A source that worked and then ended or broke for good."""
 
 
 class OutputError(RtreconError):
-    """A file or folder that could not be written; nothing half-written is left."""
+    """A file, folder or receiver that could not be written to; no half-written file is left."""

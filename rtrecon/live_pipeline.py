@@ -1,16 +1,20 @@
-"""The reconstruction on a worker thread, between a capture thread and who takes its results."""
+"""The reconstruction on a worker thread, between a capture thread and the outputs."""
 
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
+from rtrecon.capture.source import Source
 from rtrecon.capture.thread import CaptureThread
 from rtrecon.errors import RtreconError
+from rtrecon.fanout import Fanout
+from rtrecon.output import Command, Output, Run
 from rtrecon.pipeline import Reconstructor
-from rtrecon.result import LiveResult
+from rtrecon.result import Figures, LiveResult
 from rtrecon.stats import RunStats
 from rtrecon.types import Frame
 
@@ -21,69 +25,54 @@ logger = logging.getLogger(__name__)
 _POLL_S = 0.1  # how soon a thread that waits notices that it is to end
 
 
-@dataclass(slots=True)
-class _ResultSlot:
-    """Where the worker leaves results: newest wins, or the worker waits for the reader."""
-
-    newest_wins: bool
-    _changed: threading.Condition = field(default_factory=threading.Condition)
-    _result: LiveResult | None = None
-    _closed: bool = False
-
-    def put(self, result: LiveResult) -> None:
-        with self._changed:
-            while not self.newest_wins and self._result is not None and not self._closed:
-                self._changed.wait()
-            self._result = result
-            self._changed.notify_all()
-
-    def take(self, timeout_s: float) -> LiveResult | None:
-        with self._changed:
-            if self._result is None and not self._closed:
-                self._changed.wait(timeout_s)
-            result, self._result = self._result, None
-            self._changed.notify_all()
-            return result
-
-    def close(self) -> None:
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-
 class LivePipeline:
-    """A capture thread, the reconstruction on a worker thread, and a slot for its results.
+    """A capture thread, the reconstruction on a worker thread, and outputs for its results.
 
-    The caller's thread takes results with `take` and owns the views. Nothing queues:
-    the capture thread keeps the newest frame, the slot the newest result.
+    Nothing queues: the capture thread keeps the newest frame, and each output has a slot of
+    its own. The thread that enters it is the outputs' main thread: with a window among them it
+    calls `tick` many times a second. It may take results too, by `take`.
 
     Args:
-        capture: a capture thread, not yet started; the pipeline closes it.
+        source: an open source, read as a camera is; or a capture thread that was not started
+            yet. The pipeline closes it.
         reconstructor: used by the worker alone while the pipeline runs.
         stats: where the worker records times and counts.
-        keep_every_result: the worker waits until each result was taken (for recording).
+        outputs: opened on entry, closed on exit.
+        keep_every_result: the worker waits until each result was taken.
         max_frames: end after this many frames.
     """
 
     def __init__(
         self,
-        capture: CaptureThread,
+        source: Source | CaptureThread,
         reconstructor: Reconstructor,
-        stats: RunStats,
+        stats: RunStats | None = None,
         *,
+        outputs: Sequence[Output] = (),
         keep_every_result: bool = False,
         max_frames: int | None = None,
     ) -> None:
-        self.capture = capture
+        self.capture = source if isinstance(source, CaptureThread) else CaptureThread(source)
+        self.stats = stats if stats is not None else RunStats()
+        self.fanout = Fanout(outputs)
         self._reconstructor = reconstructor
-        self._stats = stats
+        model = reconstructor.depth_model
+        self._model, self._provider = model.name, model.provider
         self._max_frames = max_frames
         self._slot = _ResultSlot(newest_wins=not keep_every_result)
+        self._latest: LiveResult | None = None
+        self._latest_with_face: LiveResult | None = None
+        self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._error: BaseException | None = None
         self._worker = threading.Thread(target=self._work, name="rtrecon-worker", daemon=True)
 
     def __enter__(self) -> LivePipeline:
+        try:
+            self.fanout.open(self._run())
+        except BaseException:
+            self.close()
+            raise
         self.capture.start()
         self._worker.start()
         return self
@@ -95,6 +84,16 @@ class LivePipeline:
     def running(self) -> bool:
         """Whether the worker still has frames to come."""
         return self._worker.is_alive()
+
+    @property
+    def latest(self) -> LiveResult | None:
+        """The newest result so far, taken or not; None before the first."""
+        return self._latest
+
+    @property
+    def latest_with_face(self) -> LiveResult | None:
+        """The newest result so far that has a face."""
+        return self._latest_with_face
 
     def take(self, timeout_s: float = 0.0) -> LiveResult | None:
         """The newest result that was not taken yet, or None within ``timeout_s``.
@@ -108,18 +107,67 @@ class LivePipeline:
             raise error
         return result
 
+    def tick(self) -> bool:
+        """Serve the outputs of this thread; False when one of them ends the run."""
+        start_ns = time.perf_counter_ns()
+        goes_on = self.fanout.tick()
+        if any(output.on_main_thread for output in self.fanout.open_outputs):
+            self.stats.add_stage("view", time.perf_counter_ns() - start_ns)
+        return goes_on
+
+    def take_commands(self) -> list[Command]:
+        """What outputs have asked for since the last call."""
+        commands = []
+        while not self._commands.empty():
+            commands.append(self._commands.get())
+        return commands
+
+    def figures(self, result: LiveResult) -> Figures:
+        """Figures to show with ``result``."""
+        capture = self.capture.stats
+        state: str = capture.state
+        if state == "running":
+            recorded = any(output.every_result for output in self.fanout.open_outputs)
+            activity = "recording" if recorded else "running"
+            state = activity if result.faces else "no face"
+        return Figures(
+            fps=self.stats.recent_fps,
+            latency_ms=result.latency_ms,
+            frames_dropped=capture.frames_dropped,
+            model=self._model,
+            provider=self._provider,
+            state=state,
+            frames=self.stats.frames_processed,
+        )
+
     def close(self) -> None:
-        """End both threads; returns within a second."""
+        """End the threads and close the outputs; each says what it leaves behind."""
         self._stop.set()
         self._slot.close()
         self.capture.close()
         if self._worker.is_alive():
             self._worker.join(timeout=1.0)
+        self.fanout.close()
+
+    def _run(self) -> Run:
+        source = self.capture.source
+        return Run(
+            source=source.name,
+            width=source.width,
+            height=source.height,
+            rate_hz=source.rate_hz,
+            paced=not self.capture.gives_every_frame,
+            model=self._model,
+            provider=self._provider,
+            state=lambda: self.capture.stats.state,
+            figures=self.figures,
+            ask=self._commands.put,
+        )
 
     def _work(self) -> None:
         try:
-            while not self._stop.is_set():
-                if self._max_frames and self._stats.frames_processed >= self._max_frames:
+            while not self._stop.is_set() and not self.fanout.is_exhausted:
+                if self._max_frames and self.stats.frames_processed >= self._max_frames:
                     break
                 frame = self.capture.read(timeout_s=_POLL_S)
                 if frame is None:
@@ -138,12 +186,46 @@ class LivePipeline:
     def _process(self, frame: Frame) -> None:
         faces = self._reconstructor(frame)
         done_ns = time.monotonic_ns()
-        stats, times = self._stats, self._reconstructor.times
+        stats, times = self.stats, self._reconstructor.times
         for stage in ("detect", "track", "align", "depth", "geometry"):
             duration_ns = getattr(times, stage)
             if duration_ns:
                 stats.add_stage(stage, duration_ns)
         stats.add_frame(frame.t_capture_ns, done_ns, has_face=bool(faces))
         stats.values_dropped = self._reconstructor.values_dropped
-        latency_ms = (done_ns - frame.t_capture_ns) * 1e-6
-        self._slot.put(LiveResult(frame, faces, latency_ms))
+        result = LiveResult(frame, faces, (done_ns - frame.t_capture_ns) * 1e-6, times)
+        self._latest = result
+        if faces:
+            self._latest_with_face = result
+        self.fanout.put(result)
+        self._slot.put(result)
+
+
+class _ResultSlot:
+    """Where the worker leaves results: newest wins, or the worker waits for the reader."""
+
+    def __init__(self, *, newest_wins: bool) -> None:
+        self._newest_wins = newest_wins
+        self._changed = threading.Condition()
+        self._result: LiveResult | None = None
+        self._closed = False
+
+    def put(self, result: LiveResult) -> None:
+        with self._changed:
+            while not self._newest_wins and self._result is not None and not self._closed:
+                self._changed.wait()
+            self._result = result
+            self._changed.notify_all()
+
+    def take(self, timeout_s: float) -> LiveResult | None:
+        with self._changed:
+            if self._result is None and not self._closed:
+                self._changed.wait(timeout_s)
+            result, self._result = self._result, None
+            self._changed.notify_all()
+            return result
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()

@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
-from rtrecon.depth.averaging import predict_averaged
+from rtrecon.depth.averaging import MAX_PASSES, predict_averaged
 from rtrecon.depth.extras import EXTRAS
 from rtrecon.depth.model import load_depth_model
-from rtrecon.errors import DataError
+from rtrecon.errors import ArgumentError
 from rtrecon.expression.calibration import Calibration
 from rtrecon.expression.gaze import gaze_of
 from rtrecon.expression.stage import ExpressionStage
@@ -26,7 +26,7 @@ from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.geometry.stage import GeometryStage
 from rtrecon.types import DEFAULT_FOV_DEG, BgrImage, Frame, Intrinsics, TrackedFace
 
-__all__ = ["FrameTimes", "Reconstructor", "reconstruct"]
+__all__ = ["FrameTimes", "Reconstructor", "ReconstructorConfig", "reconstruct"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,10 +42,11 @@ class FrameTimes:
     geometry: int = 0
 
 
-class Reconstructor:
-    """Finds and follows faces in successive pictures and reconstructs each in metres.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconstructorConfig:
+    """All that a `Reconstructor` is made from; can be pickled, compared and sent elsewhere.
 
-    Args:
+    Attributes:
         model: name of a depth model or a folder with ``model.json``.
         provider: where the model runs; ``auto`` takes the fastest that proves itself.
         faces: how many faces to follow at most.
@@ -62,7 +63,50 @@ class Reconstructor:
             from the coefficients; in video alone.
 
     Raises:
-        ModelError, ProviderError, DataError: an argument cannot be used.
+        ArgumentError: a value is out of range.
+    """
+
+    model: str | Path = "face-dpt"
+    provider: str = "auto"
+    faces: int = 1
+    fov_deg: float | None = None
+    intrinsics: Intrinsics | str | Path | None = None
+    ipd_mm: float = 63.0
+    precision: str | None = None
+    threads: int | None = None
+    temporal: bool = True
+    min_face_px: int | None = None
+    passes: int = 1
+    expression: bool = True
+    calibrate: bool = False
+
+    def __post_init__(self) -> None:
+        if self.faces < 1:
+            raise ArgumentError(f"faces must be 1 or more, not {self.faces}")
+        if self.fov_deg is not None and not 1.0 <= self.fov_deg < 179.0:
+            raise ArgumentError(f"fov_deg must be 1 to 178 degrees, not {self.fov_deg:g}")
+        if not 40.0 <= self.ipd_mm <= 90.0:
+            raise ArgumentError(f"ipd_mm must be 40 to 90 millimetres, not {self.ipd_mm:g}")
+        if self.threads is not None and self.threads < 1:
+            raise ArgumentError(f"threads must be 1 or more, not {self.threads}")
+        if self.min_face_px is not None and self.min_face_px < 12:
+            raise ArgumentError(f"min_face_px must be 12 or more, not {self.min_face_px}")
+        if not 1 <= self.passes <= MAX_PASSES:
+            raise ArgumentError(f"passes must be 1 to {MAX_PASSES}, not {self.passes}")
+
+
+class Reconstructor:
+    """Finds and follows faces in successive pictures and reconstructs each in metres.
+
+    Takes the fields of `ReconstructorConfig`, which says what they are. A context manager:
+    leaving it lets go of the models.
+
+    Attributes:
+        config: what it was made from.
+        times: stage times of the last call.
+
+    Raises:
+        ArgumentError, ModelError, ProviderError, DataError: an argument cannot be used.
     """
 
     def __init__(
@@ -82,8 +126,21 @@ class Reconstructor:
         expression: bool = True,
         calibrate: bool = False,
     ) -> None:
-        if faces < 1:
-            raise DataError(f"faces must be 1 or more, not {faces}")
+        self.config = ReconstructorConfig(
+            model=model,
+            provider=provider,
+            faces=faces,
+            fov_deg=fov_deg,
+            intrinsics=intrinsics,
+            ipd_mm=ipd_mm,
+            precision=precision,
+            threads=threads,
+            temporal=temporal,
+            min_face_px=min_face_px,
+            passes=passes,
+            expression=expression,
+            calibrate=calibrate,
+        )
         self._fov_deg = fov_deg
         self._intrinsics = (
             intrinsics
@@ -109,7 +166,25 @@ class Reconstructor:
         self._geometry = GeometryStage(ipd_mm=ipd_mm, temporal=temporal)
         self._expression = ExpressionStage(temporal=temporal, calibrate=calibrate)
         self._next_id = 0
+        self._closed = False
         self.times = FrameTimes()
+
+    @classmethod
+    def from_config(cls, config: ReconstructorConfig) -> Reconstructor:
+        """Make one from ``config``."""
+        return cls(**{part.name: getattr(config, part.name) for part in fields(config)})
+
+    def __enter__(self) -> Reconstructor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the models and their memory; it cannot be used any more."""
+        self._closed = True
+        for part in ("depth_model", "tracker", "_mtcnn"):
+            self.__dict__.pop(part, None)
 
     def __call__(self, frame: Frame | BgrImage) -> list[FaceReconstruction]:
         """Reconstruct the faces of ``frame``: a `Frame`, or a (H, W, 3) uint8 BGR picture.
@@ -117,6 +192,8 @@ class Reconstructor:
         The time of a frame drives all filters, so frames must come in order. `times`
         holds the stage times of the last call.
         """
+        if self._closed:
+            raise ArgumentError("this Reconstructor was closed: make another one")
         if not isinstance(frame, Frame):
             frame = Frame(frame, 0, time.monotonic_ns())
         self.times = times = FrameTimes()

@@ -1,19 +1,98 @@
-"""Names for what others may add: our own classes, and those of packages with an entry point."""
+"""Names for what others may add, and how it is asked for: ``NAME[:TARGET][?key=value&...]``."""
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import logging
-from collections.abc import Mapping
+import re
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
-from rtrecon.errors import UserError
+from rtrecon.errors import ArgumentError, RtreconError, UserError
 
-__all__ = ["Registry"]
+__all__ = ["Registry", "Spec", "options_of"]
 
 logger = logging.getLogger(__name__)
+
+_SPEC = re.compile(
+    r"(?P<name>[A-Za-z][\w.-]+)(?::(?://)?(?P<target>[^?]*))?(?:\?(?P<query>.*))?", re.DOTALL
+)
+_SWITCH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """``record:out?rate_hz=15`` or ``vmc://127.0.0.1:39539``, taken apart."""
+
+    name: str
+    target: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> Spec:
+        """Take ``text`` apart.
+
+        Raises:
+            ArgumentError: it is not of the form ``NAME[:TARGET][?key=value&...]``.
+        """
+        match = _SPEC.fullmatch(text)
+        if match is None:
+            raise ArgumentError(f"{text!r} is not of the form NAME[:TARGET][?key=value&...]")
+        try:
+            pairs = parse_qsl(match["query"] or "", keep_blank_values=True, strict_parsing=True)
+        except ValueError as error:
+            if match["query"]:
+                raise ArgumentError(
+                    f"the options of {text!r} are not of the form ?key=value&key=value"
+                ) from error
+            pairs = []
+        options = {key.replace("-", "_"): value for key, value in pairs}
+        return cls(match["name"], match["target"] or "", options)
+
+    def build(self, factory: Callable[..., Any]) -> Any:
+        """Call ``factory`` with the target, where there is one, and the options.
+
+        A factory takes the target as its parameter ``target``; its other parameters are the
+        options, and their annotations (str, int, float, bool, Path, Literal, None) say how
+        the text is read.
+
+        Raises:
+            ArgumentError: it takes no target, or needs one; an option is not known or not
+                of its kind.
+            UserError: the factory failed.
+        """
+        try:
+            known = options_of(factory)
+        except (ValueError, TypeError, NameError) as error:
+            raise UserError(f"{self.name} cannot be made: {error}") from error
+        target = known.pop("target", None)
+        given: dict[str, Any] = {}
+        if self.target:
+            if target is None:
+                raise ArgumentError(f"{self.name} takes no target, such as {self.target!r}")
+            given["target"] = _read(self.name, target, self.target)
+        elif target is not None and target.default is target.empty:
+            raise ArgumentError(f"{self.name} needs a target: {self.name}:TARGET")
+        for key, value in self.options.items():
+            if key not in known:
+                has = ", ".join(known) or "none"
+                raise ArgumentError(f"{self.name} has no option {key!r}: it has {has}")
+            given[key] = _read(self.name, known[key], value)
+        try:
+            return factory(**given)
+        except RtreconError:
+            raise
+        except Exception as error:  # a stranger's may fail in any way
+            logger.debug("%s cannot be made", self.name, exc_info=True)
+            raise UserError(f"{self.name} cannot be made: {error!r}") from error
 
 
 class Registry:
@@ -78,3 +157,47 @@ def _installed(group: str) -> Mapping[str, EntryPoint]:
     for entry in entry_points(group=group):
         found.setdefault(entry.name, entry)
     return found
+
+
+def options_of(factory: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """What ``factory`` can be given by name, with annotations resolved."""
+    signature = inspect.signature(factory, eval_str=True)
+    return {
+        name: parameter
+        for name, parameter in signature.parameters.items()
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
+
+
+def _read(owner: str, parameter: inspect.Parameter, text: str) -> Any:
+    """``text`` as the kind of value that the parameter's annotation names."""
+    kinds = _kinds(parameter.annotation)
+    for kind in kinds:
+        if kind in (str, Path):
+            return kind(text)
+        if kind is bool and text.lower() in _SWITCH:
+            return _SWITCH[text.lower()]
+        if kind in (int, float):
+            try:
+                return kind(text)
+            except ValueError:
+                continue
+        if isinstance(kind, str) and kind == text:  # of a Literal
+            return text
+    wanted = " or ".join(kind if isinstance(kind, str) else kind.__name__ for kind in kinds)
+    raise ArgumentError(f"{owner}: {parameter.name} must be {wanted}, not {text!r}")
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    if annotation is inspect.Parameter.empty:
+        return [str]
+    if typing.get_origin(annotation) is typing.Literal:
+        return list(typing.get_args(annotation))
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return [
+            kind
+            for part in typing.get_args(annotation)
+            if part is not type(None)
+            for kind in _kinds(part)
+        ]
+    return [annotation]

@@ -77,8 +77,6 @@ def test_plain_pictures_are_accepted_and_others_refused(
         recon(frames[0].image.astype(np.float32))
     with pytest.raises(DataError, match="COLOR_GRAY2BGR"):
         recon(frames[0].image[..., 0])
-    with pytest.raises(DataError, match="faces"):
-        Reconstructor(model=dome_model, faces=0)
 
 
 def test_live_pipeline_gives_results_and_ends(dome_model: Path) -> None:

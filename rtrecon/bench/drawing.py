@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from rtrecon.errors import UserError
+from rtrecon.output import Run
 from rtrecon.outputs.window.display import has_display
 from rtrecon.result import LiveResult
 
@@ -44,15 +45,13 @@ def open_drawer(view: View) -> Drawer:
     displayed, reason = has_display()
     if not displayed:
         raise UserError(f"no window can be opened: {reason}; take --view offscreen")
-    from rtrecon.draw.state import Figures, ViewFrame
-    from rtrecon.outputs.window.window import FaceWindow
+    from rtrecon.outputs.window.output import WindowOutput
 
-    window = FaceWindow()
+    window = WindowOutput()
+    window.open(Run(model="bench"))
 
     def draw(result: LiveResult) -> None:
-        figures = Figures(0.0, result.latency_ms, 0, "bench", "", "running", result.frame.index)
-        frame = result.frame
-        window.update(ViewFrame(frame.image, result.faces, frame.t_capture_ns, figures))
+        window.write(result)
         window.tick()
 
     return Drawer(view, draw, window.close)

@@ -15,7 +15,8 @@ import numpy as np
 from rtrecon.capture.cameras import camera_backends, list_cameras
 from rtrecon.capture.pixels import to_bgr
 from rtrecon.capture.source import Source, VideoSource
-from rtrecon.errors import SourceError, SourceLostError
+from rtrecon.errors import SourceError, SourceLostError, UserError
+from rtrecon.plugins import Registry, Spec
 from rtrecon.types import BgrImage, Intrinsics
 
 __all__ = [
@@ -30,6 +31,8 @@ logger = logging.getLogger(__name__)
 
 DEMO_CLIP = Path(__file__).resolve().parent.parent / "data" / "demo.mp4"
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+SOURCES = Registry("source", "rtrecon.sources", {})
+"""What other packages bring; ours are told apart by what they look like."""
 _OPEN_TIMEOUT_MS = 8000
 
 
@@ -261,6 +264,7 @@ def open_source(
 ) -> Source:
     """Open a camera (index, path or name), video file, stream, folder of pictures, or ``demo``.
 
+    Packages may bring more, opened by ``NAME:TARGET?key=value`` (entry point ``rtrecon.sources``).
     ``size`` and ``rate_hz`` are asked of a camera; ``intrinsics`` are put into every frame.
 
     Raises:
@@ -270,7 +274,8 @@ def open_source(
         opened = _open(source, size, rate_hz, loop)
     except OSError as error:
         raise SourceError(f"{source} cannot be read: {error.strerror}") from error
-    opened.intrinsics = intrinsics
+    if intrinsics is not None:
+        opened.intrinsics = intrinsics
     return opened
 
 
@@ -286,6 +291,8 @@ def _open(
         return CameraSource(int(text), size, rate_hz)
     if re.match(r"(rtsps?|https?|rtmp|udp|tcp)://", text):
         return StreamSource(text)
+    if (name := re.match(r"[A-Za-z][\w.-]+(?=:)", text)) and SOURCES.has(name[0]):
+        return _open_plugin(text)
     # Links such as /dev/v4l/by-id/... name a camera whatever its number is today.
     device = re.fullmatch(r"/dev/video(\d+)", os.path.realpath(text))
     if device is not None:
@@ -306,6 +313,23 @@ def _open(
         f"there is no file, folder or camera {text!r} (cameras: {names}); give an index, a path, "
         "an rtsp:// or http:// address, or `demo`"
     )
+
+
+def _open_plugin(text: str) -> Source:
+    """A source that another package brings, by ``NAME:TARGET?key=value``."""
+    try:
+        spec = Spec.parse(text)
+        source = spec.build(SOURCES.load(spec.name))
+    except SourceError:
+        raise
+    except UserError as error:
+        raise SourceError(str(error)) from error
+    if not isinstance(source, Source):
+        raise SourceError(
+            f"source {spec.name} of the package {SOURCES.package(spec.name)} makes a "
+            f"{type(source).__name__}, not an rtrecon.Source: upgrade or remove that package"
+        )
+    return source
 
 
 def _read_picture(path: Path) -> BgrImage | None:

@@ -117,6 +117,16 @@ class CaptureThread:
         return None
 
     @property
+    def source(self) -> Source:
+        """What is read now; another object after a reconnect."""
+        return self._source
+
+    @property
+    def gives_every_frame(self) -> bool:
+        """Whether nothing is dropped, and the reader waits for the consumer."""
+        return self._every
+
+    @property
     def ended(self) -> bool:
         """Whether there is nothing more to come; unread frames may still be there."""
         return self.stats.state in ("ended", "failed") and not self._pending

@@ -1,72 +1,112 @@
-"""What ``--record`` and a snapshot write: preview video, poses, the last faces."""
+"""Recordings and snapshots: preview video, poses, the last faces, in a folder."""
 
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 import cv2
 
 from rtrecon.draw.overlay import draw_overlay
 from rtrecon.draw.preview import PreviewWriter
-from rtrecon.errors import OutputError
+from rtrecon.draw.state import ViewFrame
+from rtrecon.errors import ArgumentError, OutputError
+from rtrecon.files import make_folder
+from rtrecon.geometry.reconstruction import FaceReconstruction
+from rtrecon.mesh.face_mesh import save_mesh
+from rtrecon.output import Output, Run
+from rtrecon.result import LiveResult
 
-if TYPE_CHECKING:
-    from rtrecon.draw.state import ViewFrame
-    from rtrecon.geometry.reconstruction import FaceReconstruction
+__all__ = ["DEFAULT_FOLDER", "RecordOutput", "unused_folder", "write_snapshot"]
 
-__all__ = ["Recorder", "unused_folder", "write_snapshot"]
+logger = logging.getLogger(__name__)
+
+DEFAULT_FOLDER = Path("rtrecon-out")
 
 
-class Recorder:
+class RecordOutput(Output):
     """Writes ``preview.mp4``, ``poses.jsonl`` and at the end ``face<id>.ply`` into a folder.
 
-    Args:
-        folder: made when it is missing.
-        rate_hz: of the preview video.
-        live: frames come at their own times; the video repeats or leaves out to keep time.
+    Where frames are paced, the video keeps time: it repeats or leaves out frames. The faces
+    are those of the last frame that had any.
 
-    Raises:
-        OutputError: the folder cannot be made or written.
+    Args:
+        target: the folder; made when it is missing.
+        rate_hz: of the preview video; default: the source's, or 30.
     """
 
-    def __init__(self, folder: Path, rate_hz: float, *, live: bool) -> None:
-        self._rate_hz, self._live = rate_hz, live
+    name = "record"
+    summary = "preview video, poses as JSON lines and the last face, in a folder"
+    every_result = True
+    close_timeout_s = 10.0  # the files are worth waiting for
+
+    def __init__(self, target: Path = DEFAULT_FOLDER, *, rate_hz: float | None = None) -> None:
+        if rate_hz is not None and not 1.0 <= rate_hz <= 240.0:
+            raise ArgumentError(f"rate_hz must be 1 to 240, not {rate_hz:g}")
+        self.folder = Path(target)
+        self._rate_hz = rate_hz or 30.0
+        self._asked_rate_hz = rate_hz
+        self._run = Run()
         self._t_first_ns: int | None = None
-        self._folder = _make_folder(folder)
-        self._preview = PreviewWriter(folder / "preview.mp4", rate_hz=rate_hz)
+        self._last_faces: Sequence[FaceReconstruction] = ()
+
+    @property
+    def target(self) -> str:
+        """The folder."""
+        return str(self.folder)
+
+    def open(self, run: Run) -> None:
+        """Make the folder and begin the files.
+
+        Raises:
+            OutputError: the folder cannot be made or written.
+        """
+        self._run = run
+        self._rate_hz = self._asked_rate_hz or run.rate_hz or 30.0
+        folder = make_folder(self.folder)
         self._poses_path = folder / "poses.jsonl"
         self._poses_part = folder / ".poses.jsonl.part"
         try:
             self._poses: TextIO = self._poses_part.open("w", encoding="utf-8")
         except OSError as error:
             raise OutputError(f"cannot write {self._poses_path}: {error.strerror}") from error
-        self._closed = False
+        self._preview = PreviewWriter(folder / "preview.mp4", rate_hz=self._rate_hz)
 
-    def write(self, view: ViewFrame) -> None:
-        """Append one processed frame."""
+    def write(self, result: LiveResult) -> None:
+        """Append one processed frame.
+
+        Raises:
+            OutputError: a file cannot be written.
+        """
+        t_ns = result.frame.t_capture_ns
         repeat = 1
-        if self._live:
+        if self._run.paced:
             if self._t_first_ns is None:
-                self._t_first_ns = view.t_capture_ns
-            elapsed_s = (view.t_capture_ns - self._t_first_ns) * 1e-9
+                self._t_first_ns = t_ns
+            elapsed_s = (t_ns - self._t_first_ns) * 1e-9
             repeat = int(elapsed_s * self._rate_hz) + 1 - self._preview.count
         if repeat > 0:
+            figures = self._run.figures(result)
+            view = ViewFrame(result.frame.image, result.faces, t_ns, figures)
             self._preview.write(view, repeat)
-        row = {"t_capture_ns": view.t_capture_ns, "faces": [_pose(f) for f in view.faces]}
+        if result.faces:
+            self._last_faces = result.faces
+        row = {"t_capture_ns": t_ns, "faces": [_pose(face) for face in result.faces]}
         try:
             self._poses.write(json.dumps(row) + "\n")
         except OSError as error:
             raise OutputError(f"cannot write {self._poses_path}: {error.strerror}") from error
 
-    def close(self, last_faces: Sequence[FaceReconstruction]) -> list[Path]:
-        """Complete all files; returns those that hold something. Further calls do nothing."""
-        if self._closed:
-            return []
-        self._closed = True
+    def close(self) -> None:
+        """Complete all files, and say which they are.
+
+        Raises:
+            OutputError: one of them cannot be completed.
+        """
         written = []
         video = self._preview.close()
         if video is not None:
@@ -77,12 +117,13 @@ class Recorder:
         except OSError as error:
             raise OutputError(f"cannot write {self._poses_path}: {error.strerror}") from error
         written.append(self._poses_path)
-        return written + _write_faces(self._folder, last_faces, prefix="")
+        for path in written + _write_faces(self.folder, self._last_faces, prefix=""):
+            logger.info("wrote %s", path)
 
 
 def unused_folder(folder: Path) -> Path:
     """``folder``, or one in it named by the time of day if it holds a recording already."""
-    if not (folder / "poses.jsonl").exists():
+    if not any((folder / name).exists() for name in ("poses.jsonl", ".poses.jsonl.part")):
         return folder
     return folder / time.strftime("%Y%m%d-%H%M%S")
 
@@ -93,7 +134,7 @@ def write_snapshot(folder: Path, view: ViewFrame) -> list[Path]:
     Raises:
         OutputError: the folder cannot be made or written.
     """
-    _make_folder(folder)
+    make_folder(folder)
     prefix = time.strftime("%Y%m%d-%H%M%S-")
     picture = draw_overlay(view.image, view.faces, view.figures)
     path = folder / f"{prefix}picture.png"
@@ -103,8 +144,6 @@ def write_snapshot(folder: Path, view: ViewFrame) -> list[Path]:
 
 
 def _write_faces(folder: Path, faces: Sequence[FaceReconstruction], prefix: str) -> list[Path]:
-    from rtrecon.mesh import save_mesh
-
     written = []
     for face in faces:
         path = folder / f"{prefix}face{face.id}.ply"
@@ -122,11 +161,3 @@ def _pose(face: FaceReconstruction) -> dict[str, object]:
         "z_ref_m": round(float(face.z_ref_m), 5),
         "T_camera_face": [[round(float(v), 6) for v in row] for row in face.T_camera_face],
     }
-
-
-def _make_folder(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make folder {folder}: {error.strerror}") from error
-    return folder

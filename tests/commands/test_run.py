@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +19,7 @@ Cli = Callable[..., tuple[int, str, str]]
 STATS_FIELDS = {
     "frames_captured", "frames_processed", "frames_dropped", "frames_with_face", "fps",
     "latency_ms", "stage_ms", "peak_rss_mb", "model", "provider", "threads", "source", "versions",
+    "outputs",
 }  # fmt: skip
 
 
@@ -114,8 +119,112 @@ def test_record_into_a_file_is_refused(run_cli: Cli, dome_model: Path, tmp_path:
     code, _, err = run_cli(
         "run", "demo", "--model", dome_model, "--view", "none", "--record", blocked / "sub"
     )
-    assert code == 1
+    assert code == 2
     assert "cannot make folder" in err
+
+
+def test_two_whole_recordings_at_once(run_cli: Cli, dome_model: Path, tmp_path: Path) -> None:
+    code, _, err = run_cli(
+        "run", "demo", "--model", dome_model, "--view", "none", "--out", f"record:{tmp_path / 'a'}",
+        "--out", f"record:{tmp_path / 'b'}", "--max-frames", 12, "--stats", tmp_path / "s.json",
+    )  # fmt: skip
+    assert code == 0, err
+    for name in "ab":
+        assert (tmp_path / name / "face0.ply").is_file()
+        rows = (tmp_path / name / "poses.jsonl").read_text(encoding="utf-8").splitlines()
+        assert len(rows) == 12
+    outputs = json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))["outputs"]
+    assert [o["target"] for o in outputs] == [str(tmp_path / "a"), str(tmp_path / "b")]
+    for output in outputs:
+        assert {
+            "name": "record",
+            "written": 12,
+            "dropped": 0,
+            "errors": 0,
+        }.items() <= output.items()
+        assert set(output["latency_ms"]) == {"p50", "p95", "p99"}
+
+
+@pytest.mark.parametrize("bad", ["record:{}/file/sub", "nowhere:x", "record:{}?colour=red"])
+def test_one_bad_output_leaves_the_others_whole(
+    run_cli: Cli, dome_model: Path, tmp_path: Path, bad: str
+) -> None:
+    (tmp_path / "file").write_text("x", encoding="utf-8")
+    good = tmp_path / "good"
+    code, _, err = run_cli(
+        "run", "demo", "--model", dome_model, "--view", "none", "--out", bad.format(tmp_path),
+        "--record", good, "--max-frames", 6,
+    )  # fmt: skip
+    assert code == 1
+    assert len([line for line in err.splitlines() if "error" in line]) == 1
+    assert {p.name for p in good.iterdir()} == {"face0.ply", "poses.jsonl", "preview.mp4"}
+
+
+def test_a_window_where_there_is_none_and_a_recording(
+    run_cli: Cli, dome_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was named and does not work is an error; what works goes on."""
+    monkeypatch.setenv("DISPLAY", ":987")
+    monkeypatch.setattr("rtrecon.outputs.window.display.sys.platform", "linux")
+    code, _, err = run_cli(
+        "run", "demo", "--model", dome_model, "--view", "window", "--record", tmp_path / "a",
+        "--max-frames", 5,
+    )  # fmt: skip
+    assert code == 1
+    assert ":987" in err
+    assert (tmp_path / "a" / "face0.ply").is_file()
+
+
+def test_an_output_named_without_a_display_needs_no_files(
+    run_cli: Cli, dome_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr("rtrecon.outputs.window.display.sys.platform", "linux")
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run_cli(
+        "run", "demo", "--model", dome_model, "--out", "record:take", "--max-frames", 5
+    )
+    assert code == 0, err
+    assert [p.name for p in tmp_path.iterdir()] == ["take"]
+
+
+def test_outputs_are_listed(run_cli: Cli) -> None:
+    code, out, _ = run_cli("outputs", "--json")
+    assert code == 0
+    listed = {entry["name"]: entry for entry in json.loads(out)}
+    assert set(listed) >= {"window", "record"}
+    assert listed["record"]["missing"] == ""
+    assert listed["window"]["options"] == {"width": "1280", "height": "720"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_run_with_whole_files(
+    how: signal.Signals, dome_model: Path, tmp_path: Path
+) -> None:
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "rtrecon", "run", "demo", "--loop", "--model", str(dome_model),
+            "--view", "none", "--record", str(tmp_path / "take"),
+            "--stats", str(tmp_path / "s.json"),
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    part = tmp_path / "take" / ".poses.jsonl.part"
+    deadline_s = time.monotonic() + 60
+    # The file's buffer is written in blocks: once there is one, frames have come for a while.
+    while not (part.exists() and part.stat().st_size > 0):
+        assert process.poll() is None
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+    process.send_signal(how)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "interrupted" in err
+    assert {p.name for p in (tmp_path / "take").iterdir()} >= {"poses.jsonl", "preview.mp4"}
+    assert json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))["frames_processed"] > 0
 
 
 def test_a_folder_of_pictures_without_faces(run_cli: Cli, dome_model: Path, tmp_path: Path) -> None:

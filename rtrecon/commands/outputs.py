@@ -1,0 +1,64 @@
+"""``rtrecon outputs``: what results can go to, and what each needs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from inspect import Parameter, cleandoc
+from typing import Any
+
+from rtrecon.config import OutputsConfig
+from rtrecon.errors import RtreconError
+from rtrecon.outputs.registry import OUTPUTS
+from rtrecon.plugins import options_of
+
+__all__ = ["run_outputs"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """One line of the list; ``missing`` is empty where it works on this machine."""
+
+    name: str
+    spelling: str
+    options: dict[str, str]
+    summary: str
+    package: str
+    missing: str
+
+
+def run_outputs(config: OutputsConfig) -> int:
+    """Print all outputs; 0."""
+    listed = [_look_at(name) for name in OUTPUTS.names()]
+    if config.json:
+        print(json.dumps([asdict(output) for output in listed], indent=1))  # noqa: T201
+        return 0
+    for output in listed:
+        brought = "" if output.package == "rtrecon" else f" (package {output.package})"
+        print(f"{output.spelling}{brought}: {output.summary}")  # noqa: T201
+        for option, default in output.options.items():
+            print(f"    ?{option}={default}")  # noqa: T201
+        print(f"    {output.missing or 'ready'}")  # noqa: T201
+    print("\nrtrecon run --out NAME[:TARGET][?key=value&...], as often as you like")  # noqa: T201
+    return 0
+
+
+def _look_at(name: str) -> _Listed:
+    package = OUTPUTS.package(name)
+    try:
+        factory: Any = OUTPUTS.load(name)
+        options = options_of(factory)
+        target = options.pop("target", None)
+        missing = factory.missing() if hasattr(factory, "missing") else ""
+    except (RtreconError, ValueError, TypeError) as error:
+        return _Listed(name, name, {}, "", package, f"broken: {error}")
+    spelling = name
+    if target is not None:
+        spelling = f"{name}:TARGET" if target.default is Parameter.empty else f"{name}[:TARGET]"
+    summary = getattr(factory, "summary", "") or cleandoc(factory.__doc__ or "").split("\n")[0]
+    shown = {key: _default(option) for key, option in options.items()}
+    return _Listed(name, spelling, shown, summary, package, missing)
+
+
+def _default(option: Parameter) -> str:
+    return "..." if option.default in (Parameter.empty, None) else str(option.default)

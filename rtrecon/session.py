@@ -1,0 +1,304 @@
+"""A live run from its source to its outputs: what ``rtrecon.live`` and ``rtrecon run`` are."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from rtrecon.capture import CaptureThread, Source, open_source
+from rtrecon.capture.sources import CameraSource
+from rtrecon.draw.state import ViewFrame
+from rtrecon.errors import OutputError
+from rtrecon.live_pipeline import LivePipeline
+from rtrecon.output import Command, Output
+from rtrecon.outputs.record import DEFAULT_FOLDER, RecordOutput, unused_folder, write_snapshot
+from rtrecon.outputs.registry import make_outputs
+from rtrecon.pipeline import Reconstructor, ReconstructorConfig
+from rtrecon.result import LiveResult
+from rtrecon.stats import STAGES, RunStats, versions
+
+__all__ = ["LiveSession", "live"]
+
+logger = logging.getLogger(__name__)
+
+_REDRAW_S, _POLL_S = 1 / 60, 0.1
+_SLOW_MS = 100.0
+
+
+def live(
+    source: int | str | Path | Source = 0,
+    *,
+    outputs: Sequence[str | Output] = (),
+    on_result: Callable[[LiveResult], None] | None = None,
+    config: ReconstructorConfig | None = None,
+    reconstructor: Reconstructor | None = None,
+    every_frame: bool = False,
+    max_frames: int | None = None,
+    loop: bool = False,
+    size: tuple[int, int] | None = None,
+    rate_hz: float | None = None,
+    stall_timeout_s: float = 3.0,
+) -> LiveSession:
+    """Reconstruct faces live; to be used in a ``with`` statement.
+
+    ::
+
+        with rtrecon.live(0, outputs=["record:take"]) as session:
+            for result in session:
+                print(result.frame.index, len(result.faces), result.latency_ms)
+
+    Args:
+        source: what `open_source` takes, or an open source, which is closed at the end.
+        outputs: objects, or texts such as ``"record:take"`` (see ``rtrecon outputs``). One
+            that is called "window" is served by the loop over the session, on this thread.
+        on_result: called with results on a thread of its own; the newest wins.
+        config: of the reconstructor. reconstructor: one that is there already, instead.
+        every_frame: process each frame of a file, as fast as possible, instead of at the
+            file's own rate. So does a run whose outputs all want every result.
+        max_frames: end after this many processed frames.
+        loop: start files again at their end.
+        size, rate_hz: asked of a camera.
+        stall_timeout_s: without a new frame for so long, a camera or stream is opened again.
+
+    Raises:
+        RtreconError: when it is entered: the source, the model or all outputs cannot be used.
+    """
+    return LiveSession(
+        source,
+        outputs=[*make_outputs(outputs), *([_Callback(on_result)] if on_result else [])],
+        reconstructor=reconstructor or config or ReconstructorConfig(),
+        every_frame=every_frame,
+        max_frames=max_frames,
+        loop=loop,
+        size=size,
+        rate_hz=rate_hz,
+        stall_timeout_s=stall_timeout_s,
+    )
+
+
+class LiveSession:
+    """A run that is under way between ``with`` and its end; see `live` for its arguments.
+
+    Iterating gives the newest result each time, none twice, until the source ends, an output
+    ends the run (its window is closed), or `stop` is called. The thread that iterates is the
+    one that serves windows.
+    """
+
+    def __init__(
+        self,
+        source: int | str | Path | Source,
+        *,
+        outputs: Sequence[Output],
+        reconstructor: Reconstructor | ReconstructorConfig,
+        every_frame: bool = False,
+        max_frames: int | None = None,
+        loop: bool = False,
+        size: tuple[int, int] | None = None,
+        rate_hz: float | None = None,
+        stall_timeout_s: float = 3.0,
+    ) -> None:
+        self._asked_source, self._outputs = source, list(outputs)
+        self._asked_reconstructor = reconstructor
+        self._every_frame, self._max_frames = every_frame, max_frames
+        self._loop, self._size, self._rate_hz = loop, size, rate_hz
+        self._stall_timeout_s = stall_timeout_s
+        folders = [output.folder for output in outputs if isinstance(output, RecordOutput)]
+        self._folder = folders[0] if folders else DEFAULT_FOLDER
+        self._stack = ExitStack()
+        self._pipeline: LivePipeline | None = None
+        self._ended = False
+
+    def __enter__(self) -> LiveSession:
+        with ExitStack() as stack:
+            asked = self._asked_reconstructor
+            if isinstance(asked, ReconstructorConfig):
+                asked = stack.enter_context(Reconstructor.from_config(asked))
+            model = asked.depth_model
+            self._model = {
+                "model": model.name,
+                "provider": model.provider,
+                "threads": model.threads,
+            }
+            self._tracker_stats = asked.tracker.stats
+            _say_if_slow(asked)
+            source = stack.enter_context(self._open_source())
+            self._source = source
+            # Nobody watches a file that is only recorded: no frame of it is left out then.
+            unwatched = bool(self._outputs) and all(o.every_result for o in self._outputs)
+            every_frame = (self._every_frame or unwatched) and not source.is_live
+            capture = CaptureThread(
+                source,
+                policy="every" if every_frame else "newest",
+                pace=not every_frame,
+                stall_timeout_s=self._stall_timeout_s,
+            )
+            self._pipeline = LivePipeline(
+                capture,
+                asked,
+                RunStats(),
+                outputs=self._outputs,
+                max_frames=self._max_frames,
+            )
+            stack.enter_context(self._pipeline)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[LiveResult]:
+        return (result for result in self.steps() if result is not None)
+
+    def steps(self) -> Iterator[LiveResult | None]:
+        """As iterating; None when nothing new came for a moment: for loops that do more."""
+        pipeline = self.pipeline
+        while not self._ended:
+            running = pipeline.running
+            has_window = any(output.on_main_thread for output in pipeline.fanout.open_outputs)
+            result = pipeline.take(_REDRAW_S if has_window else _POLL_S)
+            if not pipeline.tick() or (result is None and not running):
+                self._ended = True
+            for command in pipeline.take_commands():
+                self._obey(command)
+            yield result
+
+    def wait(self) -> None:
+        """Go on until the run ends by itself, as iterating does."""
+        for _ in self.steps():
+            pass
+
+    def latest(self) -> LiveResult | None:
+        """The newest result so far; None before the first. From any thread, without waiting."""
+        return self.pipeline.latest
+
+    def stop(self) -> None:
+        """End the loop over the session; from any thread."""
+        self._ended = True
+
+    def close(self) -> None:
+        """End the run: files are completed, and each output says what it leaves behind."""
+        self._ended = True
+        self._stack.close()
+
+    @property
+    def pipeline(self) -> LivePipeline:
+        """The threads of the run; there from the start of the ``with`` statement on."""
+        if self._pipeline is None:
+            raise OutputError("the session has not begun: use it in a `with` statement")
+        return self._pipeline
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether any output has failed; why was said."""
+        return self.pipeline.fanout.has_failed
+
+    def stats(self) -> dict[str, Any]:
+        """The object that ``--stats`` writes."""
+        pipeline = self.pipeline
+        summary = pipeline.stats.summary()
+        capture = pipeline.capture.stats
+        ran = {**summary["stage_ms"], "capture": capture.capture_ms.percentiles()}
+        # A stage that did not run took no time.
+        idle = {"p50": 0.0, "p95": 0.0, "p99": 0.0}
+        summary["stage_ms"] = {stage: ran.get(stage) or idle for stage in STAGES}
+        source = self._source
+        return {
+            "frames_captured": capture.frames_captured,
+            "frames_dropped": capture.frames_dropped,
+            **summary,
+            "outputs": pipeline.fanout.summary(),
+            **self._model,
+            "source": {
+                "name": source.name,
+                "width": source.width,
+                "height": source.height,
+                "fps": source.rate_hz,
+            },
+            "capture": {
+                "state": capture.state,
+                "reconnects": capture.reconnects,
+                "frames_corrupt": capture.frames_corrupt,
+            },
+            "tracker": {"faces_lost": self._tracker_stats.faces_lost},
+            "versions": versions(),
+        }
+
+    def _open_source(self) -> Source:
+        spec = self._asked_source
+        if isinstance(spec, Source):
+            return spec
+        watched = any(output.is_view for output in self._outputs)
+        source = open_source(
+            spec,
+            size=self._size,
+            rate_hz=self._rate_hz,
+            # The clip is there to be looked at: it goes on until its window is closed.
+            loop=self._loop or (spec == "demo" and watched),
+        )
+        if (self._size or self._rate_hz) and not isinstance(source, CameraSource):
+            logger.warning("size and rate are for cameras; %s has its own", source.name)
+        return source
+
+    def _obey(self, command: Command) -> None:
+        if command == "quit":
+            self._ended = True
+        elif command == "record":
+            self._toggle_recording()
+        elif command == "snapshot":
+            self._snapshot()
+
+    def _toggle_recording(self) -> None:
+        fanout = self.pipeline.fanout
+        running = [o for o in fanout.open_outputs if isinstance(o, RecordOutput)]
+        for output in running:
+            fanout.remove(output)
+        if not running:
+            output = RecordOutput(unused_folder(self._folder))
+            if fanout.add(output):
+                logger.info("recording into %s", output.folder)
+
+    def _snapshot(self) -> None:
+        result = self.pipeline.latest_with_face
+        if result is None:
+            logger.warning("no snapshot: no face was seen yet")
+            return
+        frame, figures = result.frame, self.pipeline.figures(result)
+        view = ViewFrame(frame.image, result.faces, frame.t_capture_ns, figures)
+        try:
+            paths = write_snapshot(self._folder, view)
+        except OutputError as error:
+            logger.error("no snapshot: %s", error)
+            return
+        for path in paths:
+            logger.info("wrote %s", path)
+
+
+class _Callback(Output):
+    """A function that is called with results."""
+
+    name = "callback"
+    summary = "a function of the caller's"
+
+    def __init__(self, function: Callable[[LiveResult], None]) -> None:
+        self._function = function
+
+    def write(self, result: LiveResult) -> None:
+        self._function(result)
+
+
+def _say_if_slow(reconstructor: Reconstructor) -> None:
+    """Warn of a model that cannot follow a camera here; warms it up on the way."""
+    model = reconstructor.depth_model
+    duration_ms = model.warmup()
+    if duration_ms > _SLOW_MS:
+        logger.warning(
+            "%s takes %.0f ms a face on %s: the picture stays live, the face follows at %.1f fps "
+            "(`--model face-dpt` is made for CPUs; a GPU helps the others)",
+            model.name,
+            duration_ms,
+            model.provider,
+            1000 / duration_ms,
+        )
