@@ -211,16 +211,21 @@ def test_a_signal_ends_a_run_with_whole_files(
         ],
         stderr=subprocess.PIPE,
         text=True,
+        # What was begun in the background by a shell ignores Ctrl-C, and so do its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     part = tmp_path / "take" / ".poses.jsonl.part"
     deadline_s = time.monotonic() + 60
-    # The file's buffer is written in blocks: once there is one, frames have come for a while.
-    while not (part.exists() and part.stat().st_size > 0):
-        assert process.poll() is None
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)
-    process.send_signal(how)
-    _, err = process.communicate(timeout=60)
+    try:
+        # The file's buffer is written in blocks: once there is one, frames came for a while.
+        while not (part.exists() and part.stat().st_size > 0):
+            assert process.poll() is None
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
+        process.send_signal(how)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 0, err
     assert "interrupted" in err
     assert {p.name for p in (tmp_path / "take").iterdir()} >= {"poses.jsonl", "preview.mp4"}
