@@ -242,7 +242,9 @@ class Reconstructor:
             times.track = self.tracker.stats.track_ns
             return tracked
         start_ns = time.perf_counter_ns()
-        found = self._mtcnn.detect(frame.image, min_face_px=self._min_face_px)[: self._faces]
+        found = self._mtcnn.detect(frame.image, min_face_px=self._min_face_px, evens_dark=True)[
+            : self._faces
+        ]
         times.detect = time.perf_counter_ns() - start_ns
         first, self._next_id = self._next_id, self._next_id + len(found)
         return [TrackedFace(first + k, face, 0) for k, face in enumerate(found)]

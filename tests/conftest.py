@@ -21,6 +21,21 @@ def repository() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Material beside the checkout that is not in the repository; skips where it is not."""
+    path = ROOT.parent / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip(f"no {path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def face_model_path(shared_data: Path) -> Path:
+    """The parametric face model."""
+    return shared_data / "ict_facekit" / "ict_facekit_light.npz"
+
+
+@pytest.fixture(scope="session")
 def dome_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder whose network ignores the picture and answers with a dome of relief.
 

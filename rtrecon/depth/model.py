@@ -17,6 +17,7 @@ from rtrecon.depth.session import create_session
 from rtrecon.depth.store import find_model
 from rtrecon.errors import DataError, ModelError
 from rtrecon.faces.align import Crop
+from rtrecon.faces.light import brighten, gain_beside_lamps
 from rtrecon.types import BgrImage, Float32Array
 
 __all__ = ["DepthModel", "DepthPrediction", "load_depth_model"]
@@ -28,7 +29,8 @@ class DepthPrediction:
 
     ``value`` (h, w) float32 of the given ``kind``: ``relief`` (z_ref - z) / W without unit,
     ``inverse`` affine in 1/z, ``metric`` metres. ``mask_logit`` (h, w) float32, above zero on
-    the head, or None. ``crop_bgr`` (h, w, 3) uint8 is the picture the network saw.
+    the head, or None. ``crop_bgr`` (h, w, 3) uint8 is the crop as it is in the picture; a dark
+    one is brightened for the network alone.
     ``along_ray``: a relief is along the ray through the crop's middle, not the optical axis
     (`rtrecon.geometry.rays.ray_slope`).
 
@@ -136,8 +138,8 @@ class DepthModel:
     def predict(self, image_bgr: BgrImage, crops: Sequence[Crop]) -> list[DepthPrediction]:
         """Run the network on ``crops`` of ``image_bgr`` (H, W, 3) uint8.
 
-        All crops go in one run if the graph takes a batch. The network's results are arrays
-        of ONNX Runtime's own, which need no copy to be kept.
+        All crops go in one run if the graph takes a batch; dark ones are brightened. The
+        network's results are arrays of ONNX Runtime's own, which need no copy to be kept.
 
         Raises:
             DataError: the picture is not uint8 BGR, or a crop is not of the model's size.
@@ -162,9 +164,10 @@ class DepthModel:
             if crop.size_px != size:
                 raise DataError(f"model {self.name} takes crops of {size} px, not {crop.size_px}")
             picture = crop.warp(image_bgr)
+            lit = brighten(picture, gain_beside_lamps(picture))
             for channel, source in enumerate(self._planes):
                 np.multiply(
-                    picture[:, :, source],
+                    lit[:, :, source],
                     self._scale[channel],
                     out=planes[channel],
                     casting="unsafe",

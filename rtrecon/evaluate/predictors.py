@@ -100,7 +100,7 @@ class _LandmarkBaseline:
 
     def predict(self, sample: DepthSample) -> Prediction | None:
         """See `Predictor`."""
-        faces = self._mtcnn.detect(sample.image, min_face_px=_MIN_FACE_PX)
+        faces = self._mtcnn.detect(sample.image, min_face_px=_MIN_FACE_PX, evens_dark=True)
         face = _face_on(faces, sample)
         if face is None:
             return None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from rtrecon.errors import DataError, MissingExtraError, ModelError
 from rtrecon.faces.boxes import move, nms, nms_min, square
+from rtrecon.faces.light import brighten, gain_beside_lamps, gain_for
 from rtrecon.faces.resample import AreaSampler, pixel_spans
 from rtrecon.types import BgrImage, Face, Float32Array
 
@@ -27,6 +29,7 @@ _CELL, _STRIDE = 12, 2  # P-Net's window and step, pixels of the pyramid
 _LIVE_LONG_SIDE_PX = 640
 # Halves the candidates of R-Net and leaves O-Net a third of them; facenet-pytorch has 0.7.
 _LIVE_OVERLAP = 0.4
+_WORTH_A_LOOK = 1.5  # how much brighter a picture must become to be searched again
 
 
 class Mtcnn:
@@ -51,17 +54,25 @@ class Mtcnn:
         min_face_px: float = 20,
         thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7),
         factor: float = 0.709,
+        *,
+        evens_dark: bool = False,
     ) -> list[Face]:
         """All faces in ``image`` (H, W, 3) uint8 BGR, largest box first.
 
         ``min_face_px`` is the side of the smallest face looked for, ``thresholds`` are the
-        least scores of P-, R- and O-Net, ``factor`` is the step of the pyramid.
+        least scores of P-, R- and O-Net, ``factor`` is the step of the pyramid. With
+        ``evens_dark`` a dark picture is brightened first; without, and in all others, the
+        answers are facenet-pytorch's.
 
         Raises:
             DataError: it is not such a picture, or a parameter is out of range.
         """
         check_picture(image)
-        return self._cascade(image, min_face_px, thresholds, factor, overlap=0.7)
+
+        def find(lit: BgrImage) -> list[Face]:
+            return self._cascade(lit, min_face_px, thresholds, factor, overlap=0.7)
+
+        return _find_in_any_light(find, image) if evens_dark else find(image)
 
     def detect_live(self, image: BgrImage, min_face_px: float = 60) -> list[Face]:
         """As `detect`, at a cost that does not grow with the picture beyond one downscale.
@@ -69,7 +80,7 @@ class Mtcnn:
         Pictures whose long side is much over 640 pixels are shrunk by a whole number, and
         ``min_face_px`` is in pixels of a picture with a long side of 640: the same share of
         the view at every size. Candidates that overlap much are thinned out earlier, which
-        finds the same faces with slightly other boxes.
+        finds the same faces with slightly other boxes. Dark pictures are brightened.
 
         Raises:
             DataError: as `detect`.
@@ -79,12 +90,16 @@ class Mtcnn:
         long_side_px = max(height, width)
         shrink = max(1, (long_side_px + _LIVE_LONG_SIDE_PX // 2) // _LIVE_LONG_SIDE_PX)
         min_face_px *= max(1.0, long_side_px / _LIVE_LONG_SIDE_PX)
+
+        def find(lit: BgrImage) -> list[Face]:
+            return self._cascade(lit, min_face_px / shrink, overlap=_LIVE_OVERLAP)
+
         if shrink == 1:
-            return self._cascade(image, min_face_px, overlap=_LIVE_OVERLAP)
+            return _find_in_any_light(find, image)
         # Whole blocks only, so that there is no fraction of a pixel of shift.
         width, height = width // shrink, height // shrink
         small = _shrink(image[: height * shrink, : width * shrink], (width, height))
-        faces = self._cascade(small, min_face_px / shrink, overlap=_LIVE_OVERLAP)
+        faces = _find_in_any_light(find, small)
         # MTCNN's coordinates are edges of pixels, so that they scale without an offset.
         return [Face(f.box_px * shrink, f.landmarks_px * shrink, f.score) for f in faces]
 
@@ -93,13 +108,15 @@ class Mtcnn:
 
         Reads only the pixels of the boxes, so its cost does not grow with the picture.
         Unlike `detect` it fills what lies outside of the picture with black instead of
-        stretching the rest, so that landmarks stay true at the border.
+        stretching the rest, so that landmarks stay true at the border. A dark box is
+        brightened, whatever the light around it.
         """
         squares = np.round(boxes_px)
         squares[:, 2:] = np.maximum(squares[:, 2:], squares[:, :2] + 1)
         pixels = np.empty((len(squares), 3, 48, 48), dtype=np.float32)
         for k, box in enumerate(squares.astype(np.int64)):
-            pixels[k] = _padded_crop(image, box).transpose(2, 0, 1)
+            crop = _padded_crop(image, box)
+            pixels[k] = brighten(crop, gain_beside_lamps(crop)).transpose(2, 0, 1)
         moves, marks, scores = self._onet.run(None, {"image": pixels})
         boxes, landmarks = _place(squares, moves, marks)
         return [Face(boxes[k], landmarks[k], float(scores[k])) for k in range(len(squares))]
@@ -175,7 +192,8 @@ class Mtcnn:
 def detect_faces(image: BgrImage, min_face_px: float = 20) -> list[Face]:
     """All faces in one (H, W, 3) uint8 BGR picture, largest first, by full MTCNN.
 
-    The networks are loaded at the first call of each thread and kept.
+    Dark pictures are brightened for it. The networks are loaded at the first call of each
+    thread and kept.
 
     Raises:
         DataError: it is not such a picture.
@@ -183,10 +201,24 @@ def detect_faces(image: BgrImage, min_face_px: float = 20) -> list[Face]:
     detector: Mtcnn | None = getattr(_of_thread, "detector", None)
     if detector is None:
         detector = _of_thread.detector = Mtcnn()
-    return detector.detect(image, min_face_px=min_face_px)
+    return detector.detect(image, min_face_px=min_face_px, evens_dark=True)
 
 
 _of_thread = threading.local()
+
+
+def _find_in_any_light(find: Callable[[BgrImage], list[Face]], image: BgrImage) -> list[Face]:
+    """What ``find`` finds in ``image``, brightened where it is dark.
+
+    Where there is no face, but a lamp or a window beside which one may stand in the dark, it
+    is looked for there.
+    """
+    gain = gain_for(image)
+    faces = find(brighten(image, gain))
+    if faces:
+        return faces
+    more = gain_beside_lamps(image)
+    return find(brighten(image, more)) if more > _WORTH_A_LOOK * gain else []
 
 
 def check_picture(image: object) -> None:

@@ -54,6 +54,15 @@ def test_predict(tmp_path, batch, half) -> None:
     np.testing.assert_array_equal(left.crop_bgr, picture()[20 : 20 + SIZE, 10 : 10 + SIZE])
 
 
+def test_a_dark_crop_is_brightened_for_the_network_alone(tmp_path) -> None:
+    model = load_depth_model(write_model(tmp_path / "tiny"), provider="cpu", threads=1)
+    dark = (picture() // 10)[:, :60]
+    prediction = model.predict(dark, [crop_at(10, 20)])[0]
+    assert prediction.crop_bgr is not None
+    np.testing.assert_array_equal(prediction.crop_bgr[0, 0], (1, 20, 9))
+    np.testing.assert_allclose(prediction.value, (9 - 1) * 8 / 255, atol=1e-6)
+
+
 def test_landmarks_rotation_and_named_coefficients(tmp_path) -> None:
     shapes = {"expression": (2,), "landmarks": (68, 2), "rotation": (3, 3)}
     folder = write_model(

@@ -13,7 +13,7 @@ from rtrecon.faces.boxes import iou
 from rtrecon.faces.mtcnn import Mtcnn, _shipped_folder
 from tests.faces.scenes import DATA, Pose, portrait, scene
 
-SHARED = Path("/work/shared/data/faces")
+SHARED = Path(__file__).parents[3] / "shared/data/faces"
 
 
 def _goldens():

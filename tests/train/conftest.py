@@ -1,7 +1,5 @@
 """Fixtures of the training tests."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.train.shards import write_shards
@@ -21,12 +19,3 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="session")
-def face_model_path():
-    """The face model beside the checkout; it is not in the repository."""
-    path = Path(__file__).parents[3] / "shared/data/ict_facekit/ict_facekit_light.npz"
-    if not path.is_file():
-        pytest.skip(f"no face model at {path}")
-    return path
