@@ -107,6 +107,8 @@ def run_cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str,
             code = main([str(a) for a in arguments])
         except SystemExit as stop:
             code = int(stop.code or 0)
+        finally:
+            logger.setLevel(logging.NOTSET)  # --quiet is for that command alone
         captured = capsys.readouterr()
         return code, captured.out, captured.err
 

@@ -5,6 +5,7 @@ import threading
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -42,6 +43,25 @@ def test_arrays_may_be_kept(dome_model: Path, frames: list[Frame]) -> None:
         for a, b in zip(now, before, strict=True):
             np.testing.assert_array_equal(a, b)
     assert {len(recon(frame)) for frame in frames} == {1}
+
+
+def test_a_face_that_was_lost_begins_anew(dome_model: Path, frames: list[Frame]) -> None:
+    """It comes back under its id, and nothing of where it was before is left in its filters."""
+    image = frames[0].image
+    nearer = cv2.resize(image[55:425, 75:565], (640, 480))
+
+    def at(picture: np.ndarray, k: int) -> Frame:
+        return Frame(picture, k, k * 33_000_000)
+
+    recon, fresh = Reconstructor(model=dome_model), Reconstructor(model=dome_model)
+    (before,) = [recon(at(image, k)) for k in range(6)][-1]
+    gone = [recon(at(np.zeros_like(image), k)) for k in range(6, 12)]
+    assert gone[-1] == []
+    (back,) = recon(at(nearer, 12))
+    (stranger,) = fresh(at(nearer, 12))
+    assert back.id == before.id
+    np.testing.assert_array_equal(back.depth_m, stranger.depth_m)
+    np.testing.assert_array_equal(back.T_camera_face, stranger.T_camera_face)
 
 
 def test_ids_are_stable_and_the_scale_is_metric(dome_model: Path, frames: list[Frame]) -> None:

@@ -121,6 +121,40 @@ def test_newest_wins_and_drops_are_counted(opened: Callable[..., CaptureThread])
     release.set()
 
 
+class SlowToDecode(Scripted):
+    """Notes when decoding began, and takes its time."""
+
+    def __init__(self, count: int, *, live: bool) -> None:
+        super().__init__(pictures(count), live=live)
+        self.began_ns: list[int] = []
+
+    def retrieve(self, out: BgrImage | None = None) -> BgrImage | None:
+        self.began_ns.append(time.monotonic_ns())
+        time.sleep(0.002)
+        return super().retrieve(out)
+
+
+def test_a_picture_is_stamped_at_the_grab_not_when_it_is_decoded(
+    opened: Callable[..., CaptureThread],
+) -> None:
+    source = SlowToDecode(5, live=False)
+    thread = opened(source, policy="every", pace=False)
+    stamps = []
+    while not thread.ended:
+        frame = thread.read(1.0)
+        if frame is not None:
+            stamps.append(frame.t_capture_ns)
+    assert len(stamps) == 5
+    assert all(t <= began for t, began in zip(stamps, source.began_ns, strict=True))
+
+
+def test_so_it_is_where_a_source_is_read_without_a_thread() -> None:
+    with SlowToDecode(5, live=True) as source:
+        stamps = [frame.t_capture_ns for frame in source]
+    assert len(stamps) == 5
+    assert all(t <= began for t, began in zip(stamps, source.began_ns, strict=True))
+
+
 def test_a_held_picture_is_never_overwritten(opened: Callable[..., CaptureThread]) -> None:
     thread = opened(Scripted(pictures(120), live=False), policy="every", pace=False)
     held = []
