@@ -6,7 +6,7 @@ the crop, which a constant output would be placed by), any fixed number for coef
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,10 +27,13 @@ from rtrecon.evaluate.face_metrics import (
     yaw_deg,
 )
 from rtrecon.evaluate.predictors import FaceAnswer, Prediction
+from rtrecon.expression.gaze import gaze_of
 from rtrecon.faces.align import Crop
 from rtrecon.types import Float32Array, Float64Array
 
 __all__ = ["FaceScorer", "FaceScores"]
+
+_OPEN = 0.5  # a lid below it leaves the gaze to be seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class FaceScores:
     ``overall``: ``rotation_deg``; ``rotation_moves_deg``, after the mean offset between the two
     frames of the head was taken away; ``landmarks_percent`` and one a part of the face;
     ``distance_spread_percent``, the standard deviation of the distance's error;
+    ``gaze_deg``, between where both eyes look in the head's frame, of open eyes;
     ``expression_...`` as `summarize_coefficients`. ``constant`` is the same for what does not
     look. What the dataset does not know, or the predictor does not say, is not there.
     """
@@ -75,7 +79,7 @@ class FaceScorer:
         """Of all frames that were added."""
         overall: dict[str, float] = {}
         constant: dict[str, float] = {}
-        for part in (self._rotation(), self._landmarks()):
+        for part in (self._rotation(), self._landmarks(), self._gaze()):
             overall.update({name: ours for name, (ours, _) in part.items()})
             constant.update({name: theirs for name, (_, theirs) in part.items()})
         coefficients = self._coefficients()
@@ -145,6 +149,22 @@ class FaceScorer:
             for name in ["landmarks_percent" if part == "all" else f"landmarks_{part}_percent"]
         }
 
+    def _gaze(self) -> dict[str, tuple[float, float]]:
+        pairs = []
+        for said, truth in zip(self._said, self._truths, strict=True):
+            if said.expression is None or truth.expression is None:
+                continue
+            lids = [truth.expression.get(f"eyeBlink{side}", 0.0) for side in ("Left", "Right")]
+            ours, known = (_direction(e) for e in (said.expression, truth.expression))
+            if ours is not None and known is not None and max(lids) < _OPEN:
+                pairs.append((ours, known))
+        if not pairs:
+            return {}
+        ours, known = (np.stack([pair[k] for pair in pairs]) for k in (0, 1))
+        fixed = np.median(known, axis=0)
+        fixed /= np.linalg.norm(fixed)
+        return {"gaze_deg": (_mean_angle_deg(ours, known), _mean_angle_deg(fixed, known))}
+
     def _coefficients(self) -> list[CoefficientScore]:
         pairs = [
             (ours, known, truth.person)
@@ -171,6 +191,16 @@ def _constant_landmarks(
         landmark_error(_to_picture(crop.M_picture_crop, mean_px), marks, R)
         for crop, marks, R in seen
     ]
+
+
+def _direction(expression: Mapping[str, float]) -> Float64Array | None:
+    """(3,) where both eyes look together, in the head's frame."""
+    gaze = gaze_of(expression, np.eye(4))
+    return None if gaze is None else gaze.both.direction_face
+
+
+def _mean_angle_deg(a: Float64Array, b: Float64Array) -> float:
+    return float(np.degrees(np.arccos(np.clip((a * b).sum(axis=-1), -1.0, 1.0))).mean())
 
 
 def _to_picture(M_picture_crop: Float64Array, points_px: Float32Array) -> Float32Array:

@@ -39,6 +39,7 @@ _FACE_COLUMNS = (
     ("landmarks_nose_percent", "nose", "{:.1f}"),
     ("landmarks_eyes_percent", "eyes", "{:.1f}"),
     ("landmarks_mouth_percent", "mouth", "{:.1f}"),
+    ("gaze_deg", "gaze deg", "{:.1f}"),
     ("expression_correlation", "correlation", "{:.2f}"),
     ("expression_correlation_worst", "worst", "{:.2f}"),
     ("expression_order", "order", "{:.3f}"),

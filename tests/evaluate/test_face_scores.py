@@ -183,6 +183,27 @@ def test_one_that_sees() -> None:
     assert [b.frames for b in report.face.distances] == [4, 2, 2]
 
 
+def looks(across: float, blink: float = 0.0) -> dict[str, float]:
+    """Both eyes to the own left by ``across`` of the most."""
+    names = [f"eyeLook{way}{s}" for way in ("In", "Out", "Up", "Down") for s in ("Left", "Right")]
+    return {
+        **dict.fromkeys(names, 0.0),
+        "eyeLookOutLeft": across,
+        "eyeLookInRight": across,
+        "eyeBlinkLeft": blink,
+    }
+
+
+def test_gaze_of_open_eyes() -> None:
+    scorer = FaceScorer()
+    for truth, said in ((1.0, 0.5), (0.0, 0.0), (0.0, 0.0), (0.0, 0.0)):
+        scorer.add_face(FaceTruth(looks(truth)), FaceAnswer(looks(said)))
+    scorer.add_face(FaceTruth(looks(1.0, blink=1.0)), FaceAnswer(looks(0.0)))
+    scores = scorer.scores()
+    assert scores.overall["gaze_deg"] == pytest.approx(4.0)  # 16 degrees off, and three times none
+    assert scores.constant["gaze_deg"] == pytest.approx(8.0)
+
+
 def test_one_that_does_not_look_scores_as_the_constant() -> None:
     report = scored(np.eye(3), look=False)
     assert report.face is not None
