@@ -27,7 +27,7 @@ Provider = Annotated[
     tyro.conf.arg(metavar="{auto,cpu,cuda,tensorrt,openvino,coreml,directml,torch}"),
 ]
 Precision = Literal["fp32", "fp16", "int8"]
-View = Literal["auto", "window", "web", "none"]
+View = Literal["auto", "window", "none"]
 
 _NO_DEFAULT = ""  # the docstring says what is done when the option is not given
 OptionalInt = Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint=_NO_DEFAULT)]

@@ -131,7 +131,14 @@ def versions() -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"python": platform.python_version(), "rtrecon": __version__}
-    for package in ("numpy", "opencv-python", "onnxruntime", "onnxruntime-gpu", "open3d"):
+    for package in (
+        "numpy",
+        "opencv-python",
+        "onnxruntime",
+        "onnxruntime-gpu",
+        "open3d",
+        "open3d-cpu",
+    ):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

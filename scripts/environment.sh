@@ -46,10 +46,10 @@ check_system_libraries() {
   [ -z "$missing" ] || install_packages $missing
 }
 
-# set_up_environment EXTRA...: leaves the environment's python in $VENV_PYTHON.
+# set_up_environment EXTRA...: leaves the environment's python in $VENV_PYTHON. What is there
+# already, from a script that needed more, is not installed again.
 set_up_environment() {
-  local extras python stamp wanted
-  extras="$(IFS=,; echo "$*")"
+  local python stamp key installed="" missing="" extra
   check_system_libraries
   if [ ! -x .venv/bin/python ]; then
     python="$(find_python)" || exit 2
@@ -59,19 +59,31 @@ set_up_environment() {
   fi
   VENV_PYTHON="$PWD/.venv/bin/python"
   stamp=".venv/.rtrecon-installed"
-  wanted="$extras $(cksum <pyproject.toml) $("$VENV_PYTHON" --version) $PWD"
-  if [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ]; then
-    say "installing rtrecon[$extras] (first time or changed; some minutes)"
-    # onnxruntime and onnxruntime-gpu own the same files: never both.
-    case ",$extras," in
-      *,cuda,*) "$VENV_PYTHON" -m pip uninstall -y -q onnxruntime >/dev/null 2>&1 || true ;;
-      *) "$VENV_PYTHON" -m pip uninstall -y -q onnxruntime-gpu >/dev/null 2>&1 || true ;;
-    esac
-    "$VENV_PYTHON" -m pip install -q --disable-pip-version-check -e ".[$extras]" ||
-      fail "installing failed (see above); is there a network, and 3 GB of free disk?"
-    printf '%s' "$wanted" >"$stamp"
+  key="$(cksum <pyproject.toml) $("$VENV_PYTHON" --version) $PWD"
+  # The stamp: what the environment was made from, then the extras that are in it.
+  if [ "$(head -n 1 "$stamp" 2>/dev/null || true)" = "$key" ]; then
+    installed=" $(tail -n 1 "$stamp") "
   fi
+  for extra in "$@"; do
+    case "$installed" in *" $extra "*) ;; *) missing="$missing,$extra" ;; esac
+  done
+  [ -n "$missing" ] || return 0
+  missing="${missing#,}"
+  say "installing rtrecon[$missing] (first time or changed; some minutes)"
+  # Pairs that own the same files: never both.
+  case ",$missing," in
+    *,cuda,*) replace onnxruntime; installed="${installed/ cpu / }" ;;
+    *,cpu,*) replace onnxruntime-gpu; installed="${installed/ cuda / }" ;;
+  esac
+  case ",$missing,$(uname -sm)" in *,window,*"Linux x86_64") replace open3d ;; esac
+  "$VENV_PYTHON" -m pip install -q --disable-pip-version-check -e ".[$missing]" ||
+    fail "installing failed (see above); is there a network, and 3 GB of free disk?"
+  # shellcheck disable=SC2086
+  printf '%s\n%s\n' "$key" "$(echo $installed ${missing//,/ })" >"$stamp"
 }
+
+# replace PACKAGE: takes it out where it is there, for one that owns the same files.
+replace() { "$VENV_PYTHON" -m pip uninstall -y -q "$1" >/dev/null 2>&1 || true; }
 
 # Which build of ONNX Runtime suits this machine.
 runtime_extra() {

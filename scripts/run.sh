@@ -4,6 +4,6 @@ set -euo pipefail
 caller="$PWD"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/environment.sh
-set_up_environment "$(runtime_extra)"
+set_up_environment "$(runtime_extra)" window
 cd "$caller" # paths in the arguments are the caller's
 exec "$VENV_PYTHON" -m rtrecon run "$@"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from rtrecon.config import DoctorConfig
-from rtrecon.errors import RtreconError
+from rtrecon.errors import MissingExtraError, RtreconError
 from rtrecon.stats import versions
 
 __all__ = ["Finding", "findings", "run_doctor"]
@@ -104,17 +104,14 @@ def _display() -> Finding:
 
 
 def _window() -> Finding:
+    from rtrecon.host import import_open3d
+
     try:
-        import open3d
-    except ImportError as error:
-        return Finding("broken", "Open3D", str(error), "pip install open3d")
-    except OSError as error:
-        return Finding(
-            "broken",
-            "Open3D",
-            str(error),
-            "apt-get install libegl1 libgl1 libusb-1.0-0 libgomp1",
-        )
+        open3d = import_open3d()
+    except MissingExtraError as error:
+        return Finding("absent", "Open3D", f"{error}: there is no window without it")
+    except RtreconError as error:
+        return Finding("broken", "Open3D", str(error))
     return Finding("ok", "Open3D", str(open3d.__version__))
 
 

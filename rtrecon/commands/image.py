@@ -58,11 +58,12 @@ class ImageConfig(ModelConfig):
     smooth: int = 0
     """Smooth the mesh by so many steps; 10 is plenty."""
     decimate: OptionalInt = None
-    """Keep at most so many triangles."""
+    """Keep at most so many triangles; needs the extra `window`, which brings Open3D."""
     back: bool = False
     """Close the head behind, for printing: a watertight mesh."""
     poisson: bool = False
-    """Make one smooth closed surface (Poisson; seconds a face, vertex colours, no texture)."""
+    """Make one smooth closed surface (Poisson; seconds a face, vertex colours, no texture);
+    needs the extra `window`."""
 
     def __post_init__(self) -> None:
         ModelConfig.__post_init__(self)
@@ -124,9 +125,12 @@ def run_image(config: ImageConfig) -> int:
     """
     from rtrecon.capture.pictures import find_pictures
     from rtrecon.files import make_folder, write_files
+    from rtrecon.host import import_open3d
     from rtrecon.pipeline import Reconstructor
     from rtrecon.stats import RunStats
 
+    if config.poisson or config.decimate is not None:
+        import_open3d()  # better missed now than after the first picture
     paths = find_pictures(config.paths)
     formats = config.format_list()
     if formats:

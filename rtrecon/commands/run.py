@@ -86,7 +86,7 @@ def _named_outputs(config: RunConfig) -> list[str]:
 
 def _automatic_view(named: list[str]) -> list[str]:
     """A window where there is a display and none was named; files where nothing else is."""
-    if any(text.partition("?")[0] in ("window", "web") for text in named):
+    if any(text.partition("?")[0] == "window" for text in named):
         return []
     missing = WindowOutput.missing()
     if not missing:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtrecon.errors import DataError
+from rtrecon.host import import_open3d
 from rtrecon.mesh.surface_mesh import Int32Array, SurfaceMesh, vertex_normals
 from rtrecon.types import Float32Array, Float64Array
 
@@ -54,6 +55,7 @@ def decimate(mesh: SurfaceMesh, triangle_count: int) -> SurfaceMesh:
 
     Raises:
         DataError: fewer than 16 triangles were asked for.
+        MissingExtraError: Open3D is not installed.
     """
     if triangle_count < 16:
         raise DataError(f"a face of {triangle_count} triangles is none: decimate to 16 or more")
@@ -72,9 +74,11 @@ def poisson(mesh: SurfaceMesh, depth: int = _POISSON_DEPTH) -> SurfaceMesh:
 
     Kazhdan and Hoppe, "Screened Poisson surface reconstruction", 2013. Give it a closed
     mesh (`close_back`): without points behind, the surface there is made up.
-    """
-    import open3d as o3d
 
+    Raises:
+        MissingExtraError: Open3D is not installed.
+    """
+    o3d = import_open3d()
     cloud = o3d.geometry.PointCloud()
     cloud.points = o3d.utility.Vector3dVector(mesh.vertices.astype(np.float64))
     cloud.normals = o3d.utility.Vector3dVector(mesh.normals.astype(np.float64))
@@ -250,8 +254,7 @@ def _extended(
 
 
 def _to_open3d(mesh: SurfaceMesh) -> Any:
-    import open3d as o3d
-
+    o3d = import_open3d()
     result = o3d.geometry.TriangleMesh(
         o3d.utility.Vector3dVector(mesh.vertices.astype(np.float64)),
         o3d.utility.Vector3iVector(mesh.triangles),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-
 from rtrecon.draw.state import ViewFrame
-from rtrecon.errors import UserError
+from rtrecon.errors import MissingExtraError, UserError
+from rtrecon.host import has_open3d
 from rtrecon.output import Output, Run
 from rtrecon.outputs.window.display import has_display
 from rtrecon.outputs.window.window import FaceWindow
@@ -38,8 +37,8 @@ class WindowOutput(Output):
     @classmethod
     def missing(cls) -> str:
         """Whether Open3D and a display are there."""
-        if importlib.util.find_spec("open3d") is None:
-            return "Open3D is not installed: pip install open3d"
+        if not has_open3d():
+            return str(MissingExtraError("Open3D", "window"))
         displayed, reason = has_display()
         return "" if displayed else reason
 

@@ -11,8 +11,8 @@ import numpy as np
 from rtrecon.draw.offscreen import render_points
 from rtrecon.errors import RtreconError
 from rtrecon.geometry.reconstruction import FaceReconstruction
+from rtrecon.host import import_open3d
 from rtrecon.outputs.window.display import has_display
-from rtrecon.outputs.window.window import import_open3d
 from rtrecon.types import BgrImage
 
 __all__ = ["show", "three_views"]
@@ -25,6 +25,7 @@ def show(face: FaceReconstruction) -> None:
 
     Raises:
         RtreconError: there is neither a display nor a notebook.
+        MissingExtraError: there is a display, but no Open3D.
     """
     displayed, reason = has_display()
     if displayed:

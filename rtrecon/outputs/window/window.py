@@ -13,6 +13,7 @@ import numpy as np
 from rtrecon.draw.state import ViewFrame
 from rtrecon.errors import RtreconError
 from rtrecon.geometry.reconstruction import FaceReconstruction
+from rtrecon.host import import_open3d
 from rtrecon.outputs.window.inset import BACKGROUND, KEYS, Inset
 from rtrecon.types import BgrImage, Float32Array, Float64Array
 
@@ -355,16 +356,3 @@ def _compact_triangles(face: FaceReconstruction) -> np.ndarray[Any, np.dtype[np.
     valid = face.grid.valid.ravel()
     place = np.cumsum(valid, dtype=np.int32) - 1
     return np.asarray(place[face.grid.triangles], dtype=np.int32)
-
-
-def import_open3d() -> Any:
-    try:
-        import open3d
-    except ImportError as error:
-        raise RtreconError(f"Open3D is not installed ({error}): pip install open3d") from error
-    except OSError as error:
-        raise RtreconError(
-            f"Open3D lacks a library of the system ({error}); on Debian: "
-            "apt-get install libegl1 libgl1 libusb-1.0-0 libgomp1"
-        ) from error
-    return open3d

@@ -13,7 +13,7 @@ from rtrecon.outputs.window.window import FaceWindow
 
 def test_without_open3d(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "open3d", None)
-    with pytest.raises(RtreconError, match="pip install open3d"):
+    with pytest.raises(RtreconError, match=r"pip install .rtrecon\[window\]"):
         FaceWindow()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from rtrecon.draw.state import ViewFrame
@@ -103,5 +105,5 @@ def test_without_a_display_it_does_not_open(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_without_open3d_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda _: None)
-    assert "pip install" in WindowOutput.missing()
+    monkeypatch.setitem(sys.modules, "open3d", None)
+    assert "pip install 'rtrecon[window]'" in WindowOutput.missing()
