@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -20,19 +21,27 @@ def smoothing(cutoff_hz: float, dt_s: float) -> float:
 class OneEuroFilter:
     """Smooths points that move together: still when the face is still, open when it moves.
 
-    All points share one cutoff, taken from the root mean square of their speeds, so that
-    filtering never bends the face. Speeds are in lengths of the face a second, so that a
-    near and a far face are treated alike.
+    All points of a part (the whole, unless ``parts`` says otherwise) share one cutoff, taken
+    from the root mean square of their speeds, so that filtering never bends it. Speeds are in
+    lengths of the face a second, so that a near and a far face are treated alike.
 
     Args:
         still_hz: cutoff for a face that does not move.
         opening: growth of the cutoff in Hz for a speed of one face length a second; a
             fast face lags by 1 / (2 pi opening) of its length at most.
         speed_hz: cutoff for the speed itself.
+        parts: the first point of each part.
     """
 
-    def __init__(self, still_hz: float = 0.8, opening: float = 14.0, speed_hz: float = 1.5) -> None:
+    def __init__(
+        self,
+        still_hz: float = 0.8,
+        opening: float = 14.0,
+        speed_hz: float = 1.5,
+        parts: Sequence[int] = (0,),
+    ) -> None:
         self._still_hz, self._opening, self._speed_hz = still_hz, opening, speed_hz
+        self._parts = np.array(parts)
         self._value: Float64Array | None = None
         self._speed: Float64Array | None = None
 
@@ -48,8 +57,11 @@ class OneEuroFilter:
         # raw one the noise would be counted twice.
         speed = (points_px - self._value) / (max(length_px, 1.0) * max(dt_s, 1e-3))
         self._speed += smoothing(self._speed_hz, dt_s) * (speed - self._speed)
-        pace = math.sqrt(float(np.mean(np.sum(self._speed**2, axis=1))))
-        weight = smoothing(self._still_hz + self._opening * pace, max(dt_s, 1e-3))
+        squares = np.add.reduceat((self._speed**2).sum(axis=1), self._parts)
+        counts = np.diff(self._parts, append=len(points_px))
+        turn = self._still_hz + self._opening * np.sqrt(squares / counts)
+        turn *= 2.0 * math.pi * max(dt_s, 1e-3)
+        weight = np.repeat(turn / (turn + 1.0), counts)[:, None]
         self._value += weight * (points_px - self._value)
         return self._value.copy()
 

@@ -11,11 +11,11 @@ from rtrecon.geometry.landmarks import sample
 from rtrecon.geometry.rays import undistort
 from rtrecon.types import Float32Array, Float64Array, Intrinsics
 
-__all__ = ["Landmarks68Filter", "landmarks_in_camera", "landmarks_in_picture"]
+__all__ = ["landmarks_filter", "landmarks_in_camera", "landmarks_in_picture"]
 
-# Jaw line, brows, nose, eyes, mouth: each opens by its own speed, so that a mouth that talks is
-# not late and the rest of the face does not tremble with it.
-_PARTS = (slice(0, 17), slice(17, 27), slice(27, 36), slice(36, 48), slice(48, 68))
+# First of jaw line, brows, nose, eyes, mouth: each opens by its own speed, so that a mouth that
+# talks is not late and the rest of the face does not tremble with it.
+_PARTS = (0, 17, 27, 36, 48)
 
 
 def landmarks_in_picture(shares: Float32Array, crop: Crop) -> Float64Array:
@@ -25,23 +25,13 @@ def landmarks_in_picture(shares: Float32Array, crop: Crop) -> Float64Array:
     return np.asarray(crop_px @ M[:, :2].T + M[:, 2])
 
 
-class Landmarks68Filter:
-    """One-Euro filter over the parts of one face.
+def landmarks_filter() -> OneEuroFilter:
+    """A filter for the 68 landmarks of one face, in pixels of the picture.
 
-    It sees pixels of the picture, not of the crop: the crop follows landmarks that are filtered
-    themselves, and what the network says within it makes good for that.
+    Not of the crop: the crop follows landmarks that are filtered themselves, and what the
+    network says within it makes good for that.
     """
-
-    def __init__(self) -> None:
-        self._filters = [OneEuroFilter(still_hz=1.2, opening=14.0) for _ in _PARTS]
-
-    def __call__(self, points_px: Float64Array, length_px: float, dt_s: float) -> Float64Array:
-        """Filtered (68, 2) of (68, 2), ``dt_s`` after the last; ``length_px`` of the face."""
-        parts = [
-            smooth(points_px[part], length_px, dt_s)
-            for smooth, part in zip(self._filters, _PARTS, strict=True)
-        ]
-        return np.concatenate(parts)
+    return OneEuroFilter(still_hz=1.2, opening=14.0, parts=_PARTS)
 
 
 def landmarks_in_camera(

@@ -12,9 +12,10 @@ import numpy as np
 from rtrecon.depth.model import DepthPrediction
 from rtrecon.errors import DataError
 from rtrecon.faces.align import Crop
+from rtrecon.faces.filters import OneEuroFilter
 from rtrecon.faces.track import place_of
 from rtrecon.geometry.landmarks import Landmarks
-from rtrecon.geometry.landmarks68 import Landmarks68Filter, landmarks_in_picture
+from rtrecon.geometry.landmarks68 import landmarks_filter, landmarks_in_picture
 from rtrecon.geometry.mask import clean_mask, ellipse_mask, mask_outside_picture
 from rtrecon.geometry.pool import BufferPool
 from rtrecon.geometry.pose import fit_pose, guess_pose
@@ -60,7 +61,7 @@ class _FaceMemory:
     relief: ReliefMemory = field(default_factory=ReliefMemory)
     pose: Float64Array | None = None
     ratio: Float64Array = field(default_factory=lambda: np.ones(5))
-    landmarks68: Landmarks68Filter = field(default_factory=Landmarks68Filter)
+    landmarks68: OneEuroFilter = field(default_factory=landmarks_filter)
 
 
 class _Scratch:

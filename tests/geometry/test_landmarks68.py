@@ -8,7 +8,7 @@ import logging
 import numpy as np
 import pytest
 
-from rtrecon.geometry.landmarks68 import Landmarks68Filter
+from rtrecon.geometry.landmarks68 import landmarks_filter
 from rtrecon.geometry.stage import GeometryStage
 from tests.geometry import scenes
 from tests.geometry.scenes import CAMERA, DISTORTED, project, rotation
@@ -23,7 +23,7 @@ def shape() -> np.ndarray:
 
 
 def run(series: np.ndarray) -> np.ndarray:
-    smooth = Landmarks68Filter()
+    smooth = landmarks_filter()
     return np.stack([smooth(points, LENGTH_PX, 1 / RATE_HZ) for points in series])
 
 
