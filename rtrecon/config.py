@@ -110,6 +110,8 @@ class RunConfig(ModelConfig):
     """Write preview video, poses and the last face into this folder; as --out record:DIR."""
     loop: bool = False
     """Start files again at their end."""
+    calibrate: bool = False
+    """Learn what is neutral for each person, over minutes, and take it off the expression."""
     size: OptionalText = None
     """Camera picture size to ask for, such as 1280x720."""
     rate: OptionalFloat = None

@@ -51,6 +51,7 @@ def run(config: RunConfig) -> int:
             intrinsics=config.intrinsics,
             ipd_mm=config.ipd_mm,
             threads=config.threads,
+            calibrate=config.calibrate,
         ),
         every_frame=config.every_frame,
         max_frames=config.max_frames,
