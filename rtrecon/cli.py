@@ -28,7 +28,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "run": Command(
-        "rtrecon.config:RunConfig",
+        "rtrecon.commands.run:RunConfig",
         "rtrecon.commands.run:run",
         "reconstruct faces live from a camera, file or stream",
     ),
@@ -54,12 +54,12 @@ COMMANDS = {
         "list, export, build, verify and remove depth models",
     ),
     "outputs": Command(
-        "rtrecon.config:OutputsConfig",
+        "rtrecon.commands.outputs:OutputsConfig",
         "rtrecon.commands.outputs:run_outputs",
         "list what results can go to, and what each needs",
     ),
     "doctor": Command(
-        "rtrecon.config:DoctorConfig",
+        "rtrecon.commands.doctor:DoctorConfig",
         "rtrecon.commands.doctor:run_doctor",
         "say what works on this machine, and what mends the rest",
     ),

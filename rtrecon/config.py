@@ -1,11 +1,11 @@
-"""What each command takes: the dataclasses are the option list, their docstrings the help.
+"""What commands take in common: the dataclasses are the option list, their docstrings the help.
 
 Nothing heavy is imported here, so that ``rtrecon --help`` is immediate.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,21 +13,13 @@ import tyro
 
 from rtrecon.errors import UserError
 
-__all__ = [
-    "CommonConfig",
-    "DoctorConfig",
-    "ModelConfig",
-    "OutputsConfig",
-    "RunConfig",
-    "parse_size",
-]
+__all__ = ["CommonConfig", "ModelConfig", "parse_size"]
 
 Provider = Annotated[
     str,
     tyro.conf.arg(metavar="{auto,cpu,cuda,tensorrt,openvino,coreml,directml,torch}"),
 ]
 Precision = Literal["fp32", "fp16", "int8"]
-View = Literal["auto", "window", "none"]
 
 _NO_DEFAULT = ""  # the docstring says what is done when the option is not given
 OptionalInt = Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint=_NO_DEFAULT)]
@@ -83,64 +75,6 @@ class ModelConfig(CommonConfig):
             raise UserError("give --fov or --intrinsics, not both")
         if self.fov is not None and not 1.0 <= self.fov < 179.0:
             raise UserError(f"--fov must be 1 to 178 degrees, not {self.fov:g}")
-
-
-@dataclass(kw_only=True)
-class RunConfig(ModelConfig):
-    """Reconstruct faces live from a camera, file or stream."""
-
-    source: Annotated[
-        tyro.conf.Positional[str | None],
-        tyro.conf.arg(metavar="[SOURCE]", help_behavior_hint=_NO_DEFAULT),
-    ] = None
-    """Camera index, path or name; video file; rtsp:// or http:// stream; folder of pictures;
-    or `demo`. Default: the first camera, else the demo clip."""
-    view: View = "auto"
-    """As --out window; auto: if there is a display, else files where no output is named."""
-    max_frames: OptionalInt = None
-    """End after this many processed frames."""
-    every_frame: bool = False
-    """Process each frame of a file, as fast as possible, instead of at the file's own rate."""
-    out: Annotated[
-        list[str],
-        tyro.conf.arg(metavar="NAME[:TARGET][?key=value]", help_behavior_hint=_NO_DEFAULT),
-    ] = field(default_factory=list)
-    """Where results go; give it several times for several outputs. `rtrecon outputs` lists them."""
-    record: OptionalPath = None
-    """Write preview video, poses and the last face into this folder; as --out record:DIR."""
-    loop: bool = False
-    """Start files again at their end."""
-    calibrate: bool = False
-    """Learn what is neutral for each person, over minutes, and take it off the expression."""
-    size: OptionalText = None
-    """Camera picture size to ask for, such as 1280x720."""
-    rate: OptionalFloat = None
-    """Camera frame rate to ask for."""
-    stall_timeout: float = 3.0
-    """Seconds without a new frame after which a camera or stream is reconnected."""
-
-    def __post_init__(self) -> None:
-        ModelConfig.__post_init__(self)
-        if self.max_frames is not None and self.max_frames < 1:
-            raise UserError(f"--max-frames must be 1 or more, not {self.max_frames}")
-        if self.rate is not None and self.rate <= 0:
-            raise UserError(f"--rate must be above zero, not {self.rate:g}")
-        if self.stall_timeout <= 0:
-            raise UserError(f"--stall-timeout must be above zero, not {self.stall_timeout:g}")
-        parse_size(self.size)
-
-
-@dataclass(kw_only=True)
-class DoctorConfig(CommonConfig):
-    """Say what works on this machine, and what mends the rest."""
-
-
-@dataclass(kw_only=True)
-class OutputsConfig(CommonConfig):
-    """List what results can go to, and what each needs."""
-
-    json: bool = False
-    """Print JSON instead of a table."""
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:

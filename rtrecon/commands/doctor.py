@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from rtrecon.config import DoctorConfig
+from rtrecon.config import CommonConfig
 from rtrecon.errors import MissingExtraError, RtreconError
-from rtrecon.stats import versions
 
-__all__ = ["Finding", "findings", "run_doctor"]
+__all__ = ["DoctorConfig", "Finding", "findings", "run_doctor"]
 
 _SIGNS = {"ok": "ok     ", "absent": "absent ", "broken": "BROKEN "}
+
+
+@dataclass(kw_only=True)
+class DoctorConfig(CommonConfig):
+    """Say what works on this machine, and what mends the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ def run_doctor(config: DoctorConfig) -> int:
 
 def findings() -> Iterator[Finding]:
     """Look at versions, processor, cameras, display, providers and models, in that order."""
+    from rtrecon.stats import versions
+
     yield Finding("ok", "versions", ", ".join(f"{k} {v}" for k, v in versions().items()))
     yield _processor()
     yield from _cameras()

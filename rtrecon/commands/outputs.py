@@ -7,12 +7,19 @@ from dataclasses import asdict, dataclass
 from inspect import Parameter, cleandoc
 from typing import Any
 
-from rtrecon.config import OutputsConfig
+from rtrecon.config import CommonConfig
 from rtrecon.errors import RtreconError
-from rtrecon.outputs.registry import OUTPUTS
-from rtrecon.plugins import options_of
+from rtrecon.plugins import Registry, options_of
 
-__all__ = ["run_outputs"]
+__all__ = ["OutputsConfig", "run_outputs"]
+
+
+@dataclass(kw_only=True)
+class OutputsConfig(CommonConfig):
+    """List what results can go to, and what each needs."""
+
+    json: bool = False
+    """Print JSON instead of a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +36,9 @@ class _Listed:
 
 def run_outputs(config: OutputsConfig) -> int:
     """Print all outputs; 0."""
-    listed = [_look_at(name) for name in OUTPUTS.names()]
+    from rtrecon.outputs.registry import OUTPUTS
+
+    listed = [_look_at(OUTPUTS, name) for name in OUTPUTS.names()]
     if config.json:
         print(json.dumps([asdict(output) for output in listed], indent=1))  # noqa: T201
         return 0
@@ -43,10 +52,10 @@ def run_outputs(config: OutputsConfig) -> int:
     return 0
 
 
-def _look_at(name: str) -> _Listed:
-    package = OUTPUTS.package(name)
+def _look_at(registry: Registry, name: str) -> _Listed:
+    package = registry.package(name)
     try:
-        factory: Any = OUTPUTS.load(name)
+        factory: Any = registry.load(name)
         options = options_of(factory)
         target = options.pop("target", None)
         missing = factory.missing() if hasattr(factory, "missing") else ""

@@ -8,22 +8,78 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from rtrecon.capture import list_cameras
-from rtrecon.config import RunConfig, parse_size
-from rtrecon.errors import OutputError
-from rtrecon.outputs.record import DEFAULT_FOLDER
-from rtrecon.outputs.registry import make_outputs
-from rtrecon.outputs.window.output import WindowOutput
-from rtrecon.pipeline import ReconstructorConfig
-from rtrecon.session import LiveSession
-from rtrecon.stats import RunStats, peak_rss_mb, write_json
+import tyro
 
-__all__ = ["run"]
+from rtrecon.config import (
+    ModelConfig,
+    OptionalFloat,
+    OptionalInt,
+    OptionalPath,
+    OptionalText,
+    parse_size,
+)
+from rtrecon.errors import OutputError, UserError
+
+if TYPE_CHECKING:
+    from rtrecon.session import LiveSession
+    from rtrecon.stats import RunStats
+
+__all__ = ["RunConfig", "run"]
 
 logger = logging.getLogger(__name__)
 
 _PROGRESS_S = 1.0
+_NO_DEFAULT = ""
+
+View = Literal["auto", "window", "none"]
+
+
+@dataclass(kw_only=True)
+class RunConfig(ModelConfig):
+    """Reconstruct faces live from a camera, file or stream."""
+
+    source: Annotated[
+        tyro.conf.Positional[str | None],
+        tyro.conf.arg(metavar="[SOURCE]", help_behavior_hint=_NO_DEFAULT),
+    ] = None
+    """Camera index, path or name; video file; rtsp:// or http:// stream; folder of pictures;
+    or `demo`. Default: the first camera, else the demo clip."""
+    view: View = "auto"
+    """As --out window; auto: if there is a display, else files where no output is named."""
+    max_frames: OptionalInt = None
+    """End after this many processed frames."""
+    every_frame: bool = False
+    """Process each frame of a file, as fast as possible, instead of at the file's own rate."""
+    out: Annotated[
+        list[str],
+        tyro.conf.arg(metavar="NAME[:TARGET][?key=value]", help_behavior_hint=_NO_DEFAULT),
+    ] = field(default_factory=list)
+    """Where results go; give it several times for several outputs. `rtrecon outputs` lists them."""
+    record: OptionalPath = None
+    """Write preview video, poses and the last face into this folder; as --out record:DIR."""
+    loop: bool = False
+    """Start files again at their end."""
+    calibrate: bool = False
+    """Learn what is neutral for each person, over minutes, and take it off the expression."""
+    size: OptionalText = None
+    """Camera picture size to ask for, such as 1280x720."""
+    rate: OptionalFloat = None
+    """Camera frame rate to ask for."""
+    stall_timeout: float = 3.0
+    """Seconds without a new frame after which a camera or stream is reconnected."""
+
+    def __post_init__(self) -> None:
+        ModelConfig.__post_init__(self)
+        if self.max_frames is not None and self.max_frames < 1:
+            raise UserError(f"--max-frames must be 1 or more, not {self.max_frames}")
+        if self.rate is not None and self.rate <= 0:
+            raise UserError(f"--rate must be above zero, not {self.rate:g}")
+        if self.stall_timeout <= 0:
+            raise UserError(f"--stall-timeout must be above zero, not {self.stall_timeout:g}")
+        parse_size(self.size)
 
 
 def run(config: RunConfig) -> int:
@@ -35,6 +91,10 @@ def run(config: RunConfig) -> int:
     Raises:
         RtreconError: the source, the model or all outputs cannot be used.
     """
+    from rtrecon.outputs.registry import make_outputs
+    from rtrecon.pipeline import ReconstructorConfig
+    from rtrecon.session import LiveSession
+
     if config.stats is not None and not config.stats.absolute().parent.is_dir():
         # Better said now than after an hour.
         raise OutputError(f"cannot write {config.stats}: there is no folder {config.stats.parent}")
@@ -87,6 +147,9 @@ def _named_outputs(config: RunConfig) -> list[str]:
 
 def _automatic_view(named: list[str]) -> list[str]:
     """A window where there is a display and none was named; files where nothing else is."""
+    from rtrecon.outputs.record import DEFAULT_FOLDER
+    from rtrecon.outputs.window.output import WindowOutput
+
     if any(text.partition("?")[0] == "window" for text in named):
         return []
     missing = WindowOutput.missing()
@@ -105,6 +168,8 @@ def _automatic_view(named: list[str]) -> list[str]:
 
 def _finish(config: RunConfig, session: LiveSession) -> None:
     """Say what was done, write the stats."""
+    from rtrecon.stats import peak_rss_mb, write_json
+
     summary = session.stats()
     latency, processed = summary["latency_ms"], summary["frames_processed"]
     logger.info(
@@ -146,6 +211,8 @@ class _Progress:
 
 
 def _default_source() -> int | str:
+    from rtrecon.capture import list_cameras
+
     cameras = list_cameras()
     if cameras:
         logger.info("camera %s (%s)", cameras[0].index, cameras[0].name)

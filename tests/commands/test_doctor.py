@@ -6,8 +6,7 @@ import shutil
 
 import pytest
 
-from rtrecon.commands.doctor import findings, run_doctor
-from rtrecon.config import DoctorConfig
+from rtrecon.commands.doctor import DoctorConfig, findings, run_doctor
 from rtrecon.depth import store
 
 
