@@ -18,7 +18,7 @@ __all__ = ["Fanout"]
 logger = logging.getLogger(__name__)
 
 _OPEN_TIMEOUT_S = 15.0
-_STUCK_S = 10.0  # a write that takes so long does not come back
+_STUCK_S = 30.0  # a write that takes so long does not come back
 _POLL_S = 0.1
 
 
