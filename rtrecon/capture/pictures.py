@@ -1,38 +1,54 @@
-"""Pictures from files: whole or refused, upright, with the camera's focal length if it says so."""
+"""Pictures from files: whole or refused, upright, with the camera's focal length if it says so.
+
+The one reader of every command. Pillow decodes; HEIC through pillow-heif.
+"""
 
 from __future__ import annotations
 
+import io
 import math
-import struct
-from collections.abc import Iterator
+import re
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
+from rtrecon.capture.pixels import to_bgr
 from rtrecon.errors import DataError, MissingExtraError
 from rtrecon.types import BgrImage, Intrinsics
 
-__all__ = ["PICTURE_SUFFIXES", "Picture", "find_pictures", "read_picture"]
+__all__ = ["PICTURE_SUFFIXES", "Picture", "find_pictures", "pictures_in", "read_picture"]
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif")
 
 MAX_SIDE_PX = 20_000
 MAX_PIXELS = 150_000_000
+_MIN_SIDE_PX = 16
 
-_HEIF_SUFFIXES = (".heic", ".heif")
+_STRIP_PX = 1 << 22  # decoded pixels that are copied at once
 _FULL_FRAME_DIAGONAL_MM = math.hypot(36.0, 24.0)
-_TAG_EXIF, _TAG_WIDTH, _TAG_HEIGHT, _TAG_FOCAL_35MM = 0x8769, 0xA002, 0xA003, 0xA405
+_TAG_ORIENTATION, _TAG_EXIF = 0x0112, 0x8769
+_TAG_WIDTH, _TAG_HEIGHT, _TAG_FOCAL_35MM = 0xA002, 0xA003, 0xA405
 
+# What brings a picture upright, by EXIF's orientation; 1 is upright.
+_UPRIGHT: dict[int, Callable[[BgrImage], Any]] = {
+    2: lambda image: cv2.flip(image, 1),
+    3: lambda image: cv2.rotate(image, cv2.ROTATE_180),
+    4: lambda image: cv2.flip(image, 0),
+    5: cv2.transpose,
+    6: lambda image: cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE),
+    7: lambda image: cv2.flip(cv2.transpose(image), -1),
+    8: lambda image: cv2.rotate(image, cv2.ROTATE_90_COUNTERCLOCKWISE),
+}
 
-class _Exif(NamedTuple):
-    """35 mm equivalent focal length and the picture's size as the camera wrote it; 0: unsaid."""
-
-    focal_35mm: int = 0
-    width: int = 0
-    height: int = 0
+_reading = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +66,16 @@ class Picture:
         return None if self.fov_deg is None else Intrinsics.from_fov(width, height, self.fov_deg)
 
 
+@dataclass(frozen=True, slots=True)
+class _Exif:
+    """The few tags that matter here; 0: unsaid. The size is as the camera wrote it."""
+
+    orientation: int = 1
+    focal_35mm: float = 0.0
+    width: int = 0
+    height: int = 0
+
+
 def find_pictures(patterns: list[str]) -> list[Path]:
     """Files, folders' pictures and globs as paths: in order, each once.
 
@@ -60,7 +86,7 @@ def find_pictures(patterns: list[str]) -> list[Path]:
     for pattern in patterns:
         path = Path(pattern)
         if path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
+            inside = pictures_in(path)
             if not inside:
                 raise DataError(f"folder {path} has no picture ({', '.join(PICTURE_SUFFIXES)})")
             found.update(dict.fromkeys(inside))
@@ -71,14 +97,23 @@ def find_pictures(patterns: list[str]) -> list[Path]:
     return list(found)
 
 
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures of a folder by their suffixes, in natural order: 2 before 10."""
+    return sorted(
+        (p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES), key=_natural
+    )
+
+
 def read_picture(path: Path) -> Picture:
     """Read one picture, turned upright as its EXIF orientation says.
 
-    The field of view comes from the EXIF focal length for 35 mm film, unless the picture
-    was cropped since.
+    Grey, 16 bit, palettes and CMYK become 8 bit BGR; what lies under transparency shows. The
+    field of view comes from the EXIF focal length for 35 mm film, unless the picture was
+    cropped since.
 
     Raises:
-        DataError: not a picture, cut short, or larger than 20,000 pixels a side.
+        DataError: not a picture, cut short, smaller than 16 pixels a side, or larger than
+            20,000 a side or 150 million, which is refused before it is decoded.
         MissingExtraError: a HEIC file, and no library that reads it.
     """
     try:
@@ -87,54 +122,76 @@ def read_picture(path: Path) -> Picture:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
     if not data:
         raise DataError(f"{path} is empty (0 bytes)")
-    if path.suffix.lower() in _HEIF_SUFFIXES:
-        image, exif = _decode_heif(path, data)
-    else:
-        _check_whole(path, data)
-        size = _size_px(data)
-        if size is not None:
-            _check_size(path, *size)
-        image, exif = _decode(path, data), _read_exif(_exif_block(data))
+    is_heif = _is_heif(path, data)
+    if is_heif:
+        _add_heif(path)
+    try:
+        with _own_limits(), Image.open(io.BytesIO(data)) as opened:
+            _check_size(path, *opened.size)
+            exif = _read_exif(opened)
+            opened.load()
+            image = _pixels(opened)
+    except UnidentifiedImageError as error:
+        kind = "whole HEIC picture" if is_heif else "picture that can be read"
+        raise DataError(f"{path} is not a {kind}") from error
+    except DataError:
+        raise
+    except Exception as error:  # whatever a decoder throws is this picture's failure alone
+        raise DataError(f"{path} is cut short or damaged ({error})") from error
+    turn = _UPRIGHT.get(exif.orientation)
+    if turn is not None:
+        image = np.asarray(turn(image), dtype=np.uint8)
     height, width = image.shape[:2]
-    _check_size(path, width, height)
     return Picture(path, image, _fov_deg(exif, width, height))
 
 
 def _glob(pattern: str) -> list[Path]:
     import glob
 
-    paths = sorted(Path(p) for p in glob.glob(pattern, recursive=True))  # noqa: PTH207
+    paths = sorted((Path(p) for p in glob.glob(pattern, recursive=True)), key=_natural)  # noqa: PTH207
     pictures = [p for p in paths if p.suffix.lower() in PICTURE_SUFFIXES]
     if not pictures:
         raise DataError(f"there is no picture {pattern}")
     return pictures
 
 
-def _decode(path: Path, data: bytes) -> BgrImage:
-    try:
-        image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise DataError(f"{path} is not a picture that OpenCV reads ({error.err})") from error
-    if image is None:
-        raise DataError(f"{path} is not a picture that OpenCV reads")
-    return np.asarray(image, dtype=np.uint8)
+def _natural(path: Path) -> list[list[tuple[int, str]]]:
+    return [
+        [
+            (int(word), "") if word.isdigit() else (-1, word.lower())
+            for word in re.split(r"(\d+)", part)
+        ]
+        for part in path.parts
+    ]
 
 
-def _decode_heif(path: Path, data: bytes) -> tuple[BgrImage, _Exif]:
+def _is_heif(path: Path, data: bytes) -> bool:
+    return path.suffix.lower() in (".heic", ".heif") or data[4:12] in (b"ftypheic", b"ftypmif1")
+
+
+def _add_heif(path: Path) -> None:
+    """Teach Pillow HEIC; harmless when it knows it."""
     try:
-        import pillow_heif  # type: ignore[import-not-found,unused-ignore]
+        import pillow_heif
     except ImportError as error:
         raise MissingExtraError(f"{path}: pillow-heif, which reads HEIC,", "heic") from error
-    try:
-        picture = pillow_heif.open_heif(data, convert_hdr_to_8bit=True)
-        _check_size(path, *picture.size)
-        pixels = np.asarray(picture)
-    except (ValueError, RuntimeError, OSError, SyntaxError, EOFError) as error:
-        raise DataError(f"{path} is not a whole HEIC picture ({error})") from error
-    conversion = cv2.COLOR_RGBA2BGR if pixels.shape[2] == 4 else cv2.COLOR_RGB2BGR
-    block = picture.info.get("exif") or b""
-    exif = _read_exif(block.removeprefix(b"Exif\0\0"))
-    return np.asarray(cv2.cvtColor(pixels, conversion), dtype=np.uint8), exif
+    pillow_heif.register_heif_opener()
+
+
+@contextmanager
+def _own_limits() -> Iterator[None]:
+    """Pillow without its own limit, which is lower than ours, and without its warnings.
+
+    It warns of damaged tags, which count as none here. Both are settings of the process, so
+    one picture is read at a time.
+    """
+    with _reading, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
 
 
 def _check_size(path: Path, width: int, height: int) -> None:
@@ -143,118 +200,67 @@ def _check_size(path: Path, width: int, height: int) -> None:
             f"{path} has {width}x{height} pixels: rtrecon reads up to {MAX_SIDE_PX} a side and "
             f"{MAX_PIXELS // 1_000_000} million; scale it down first"
         )
-    if min(width, height) < 16:
+    if min(width, height) < _MIN_SIDE_PX:
         raise DataError(f"{path} has {width}x{height} pixels: too few for a face")
 
 
-def _check_whole(path: Path, data: bytes) -> None:
-    """OpenCV answers a truncated file with a picture that is grey at its end."""
-    if data.startswith(b"\xff\xd8"):
-        scan = next((start for marker, start, _ in _jpeg_segments(data) if marker == 0xDA), None)
-        whole = scan is not None and data.rfind(b"\xff\xd9", scan) >= 0
-    elif data.startswith(b"\x89PNG\r\n\x1a\n"):
-        whole = b"IEND" in data[-64:] or any(kind == b"IEND" for kind, _ in _png_chunks(data))
-    elif data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        whole = len(data) >= 12 and len(data) >= struct.unpack_from("<I", data, 4)[0] + 8
-    else:
-        return
-    if not whole:
-        raise DataError(f"{path} is cut short: its end is missing")
+def _pixels(picture: Image.Image) -> BgrImage:
+    """(H, W, 3) uint8 BGR; strip by strip, so that a large one is in memory twice, not thrice."""
+    width, height = picture.size
+    out = np.empty((height, width, 3), dtype=np.uint8)
+    rows = max(1, _STRIP_PX // width)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        strip = picture.crop((0, top, width, bottom))
+        if strip.mode == "RGB":
+            cv2.cvtColor(np.asarray(strip), cv2.COLOR_RGB2BGR, dst=out[top:bottom])
+        elif strip.mode in ("L", "F", "I", "I;16", "I;16B", "I;16L", "I;16N"):
+            out[top:bottom] = _grey(strip)
+        else:
+            colours = np.asarray(strip.convert("RGBA" if strip.mode in _CLEAR else "RGB"))
+            out[top:bottom] = colours[..., 2::-1]
+    return out
 
 
-def _size_px(data: bytes) -> tuple[int, int] | None:
-    """Width and height from the header, before memory is taken for them."""
-    if data.startswith(b"\xff\xd8"):
-        for marker, start, _ in _jpeg_segments(data):
-            if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-                if start + 5 > len(data):
-                    return None
-                height, width = struct.unpack_from(">HH", data, start + 1)
-                return width, height
-        return None
-    if data.startswith(b"\x89PNG") and len(data) >= 24:
-        width, height = struct.unpack_from(">II", data, 16)
-        return width, height
-    return None
+_CLEAR = ("RGBA", "LA", "PA", "RGBa", "La")  # modes with transparency
 
 
-def _exif_block(data: bytes) -> bytes:
-    """The TIFF structure with the EXIF tags; empty if there is none."""
-    if data.startswith(b"\xff\xd8"):
-        for marker, start, end in _jpeg_segments(data):
-            if marker == 0xE1 and data[start : start + 6] == b"Exif\0\0":
-                return data[start + 6 : end]
-    elif data.startswith(b"\x89PNG"):
-        for kind, content in _png_chunks(data):
-            if kind == b"eXIf":
-                return content
-    elif data.startswith(b"RIFF"):
-        at = 12
-        while at + 8 <= len(data):
-            (length,) = struct.unpack_from("<I", data, at + 4)
-            if data[at : at + 4] == b"EXIF":
-                return data[at + 8 : at + 8 + length].removeprefix(b"Exif\0\0")
-            at += 8 + length + length % 2
-    return b""
+def _grey(strip: Image.Image) -> BgrImage:
+    levels = np.asarray(strip)
+    if strip.mode == "I":  # 16 bit in 32
+        levels = np.clip(levels, 0, 65535).astype(np.uint16)
+    image = to_bgr(levels.astype(levels.dtype.newbyteorder("=")))
+    assert image is not None
+    return image
 
 
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Marker, start and end of each segment's contents, up to the first scan."""
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:  # fill byte
-            at += 1
-            continue
-        if marker == 0x01 or 0xD0 <= marker <= 0xD8:  # without contents
-            at += 2
-            continue
-        (length,) = struct.unpack_from(">H", data, at + 2)
-        yield marker, at + 4, at + 2 + length
-        if marker == 0xDA or length < 2:
-            return
-        at += 2 + length
-
-
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = 8
-    while at + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, at)
-        if at + 12 + length > len(data):
-            return
-        yield data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
-        at += 12 + length
-
-
-def _read_exif(block: bytes) -> _Exif:
-    """The few tags that matter here; a damaged block counts as none."""
-    order = {b"II": "<", b"MM": ">"}.get(block[:2])
-    if order is None or len(block) < 8:
+def _read_exif(picture: Image.Image) -> _Exif:
+    """Damaged tags count as none."""
+    try:
+        tags = picture.getexif()
+        inner = tags.get_ifd(_TAG_EXIF)
+    except Exception:  # its parser throws what it will
         return _Exif()
-    (first,) = struct.unpack_from(f"{order}I", block, 4)
-    pointer = _read_ifd(block, order, first).get(_TAG_EXIF, 0)
-    tags = _read_ifd(block, order, pointer) if pointer else {}
-    return _Exif(tags.get(_TAG_FOCAL_35MM, 0), tags.get(_TAG_WIDTH, 0), tags.get(_TAG_HEIGHT, 0))
+    return _Exif(
+        int(_number(tags.get(_TAG_ORIENTATION))),
+        _number(inner.get(_TAG_FOCAL_35MM)),
+        int(_number(inner.get(_TAG_WIDTH))),
+        int(_number(inner.get(_TAG_HEIGHT))),
+    )
 
 
-def _read_ifd(block: bytes, order: str, at: int) -> dict[int, int]:
-    """Tags with a single unsigned number of 16 or 32 bits."""
-    tags: dict[int, int] = {}
-    if at < 8 or at + 2 > len(block):
-        return tags
-    (count,) = struct.unpack_from(f"{order}H", block, at)
-    for entry in range(at + 2, min(at + 2 + 12 * count, len(block) - 11), 12):
-        tag, kind, number = struct.unpack_from(f"{order}HHI", block, entry)
-        if number == 1 and kind in (3, 4):
-            form = "H" if kind == 3 else "I"
-            (tags[tag],) = struct.unpack_from(order + form, block, entry + 8)
-    return tags
+def _number(value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return 0.0
+    return number if math.isfinite(number) else 0.0
 
 
 def _fov_deg(exif: _Exif, width: int, height: int) -> float | None:
     if not 8 <= exif.focal_35mm <= 800:
         return None
-    if exif.width and exif.height:
+    if exif.width > 0 and exif.height > 0:
         # A picture of another shape than the camera's was cropped: the angle is not known.
         was = max(exif.width, exif.height) / min(exif.width, exif.height)
         if abs(was / (max(width, height) / min(width, height)) - 1.0) > 0.02:

@@ -10,14 +10,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import cv2
-import numpy as np
 
 from rtrecon.capture.cameras import camera_backends, list_cameras
-from rtrecon.capture.pixels import to_bgr
+from rtrecon.capture.folder import FolderSource
+from rtrecon.capture.pictures import PICTURE_SUFFIXES
 from rtrecon.capture.source import Source, VideoSource
 from rtrecon.errors import SourceError, SourceLostError, UserError
 from rtrecon.plugins import Registry, Spec
-from rtrecon.types import BgrImage, Intrinsics
+from rtrecon.types import Intrinsics
 
 __all__ = [
     "CameraSource",
@@ -30,7 +30,6 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 DEMO_CLIP = Path(__file__).resolve().parent.parent / "data" / "demo.mp4"
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 SOURCES = Registry("source", "rtrecon.sources", {})
 """What other packages bring; ours are told apart by what they look like."""
 _OPEN_TIMEOUT_MS = 8000
@@ -202,58 +201,6 @@ class StreamSource(VideoSource):
         return opened
 
 
-class FolderSource(Source):
-    """The pictures of a folder, or one picture, in natural order of their names."""
-
-    def __init__(self, path: Path, *, loop: bool = False) -> None:
-        super().__init__()
-        self.name = str(path)
-        self._loop = loop
-        if path.is_dir():
-            self._paths = sorted(
-                (p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES), key=_natural
-            )
-            if not self._paths:
-                raise SourceError(f"the folder {path} holds no pictures (jpg, png, webp, bmp, tif)")
-        else:
-            self._paths = [path]
-        self.frame_count = None if loop else len(self._paths)
-        self._next = 0
-        self._current: Path | None = None
-        first = next((i for p in self._paths if (i := _read_picture(p)) is not None), None)
-        if first is None:
-            raise SourceError(f"no picture of {path} can be read: are the files complete?")
-        self.height, self.width = first.shape[:2]
-
-    def grab(self) -> bool:
-        """Take the next picture; False when there are no more."""
-        if self._next >= len(self._paths):
-            if not self._loop:
-                return False
-            self._next = 0
-        self._current = self._paths[self._next]
-        self._next += 1
-        return True
-
-    def retrieve(self, out: BgrImage | None = None) -> BgrImage | None:  # noqa: ARG002
-        """Decode the next picture; None if it cannot be read."""
-        if self._current is None:
-            return None
-        image = _read_picture(self._current)
-        if image is None:
-            logger.warning("%s is not a picture that can be read; left out", self._current)
-        return image
-
-    def note_corrupt(self) -> None:
-        """Count a picture that could not be decoded; `retrieve` has named it."""
-        self.corrupt += 1
-
-    def close(self) -> None:
-        """Let go of it; safe at any time, from any thread."""
-        self._next = len(self._paths)
-        self._loop = False
-
-
 def open_source(
     source: int | str | Path,
     *,
@@ -265,7 +212,8 @@ def open_source(
     """Open a camera (index, path or name), video file, stream, folder of pictures, or ``demo``.
 
     Packages may bring more, opened by ``NAME:TARGET?key=value`` (entry point ``rtrecon.sources``).
-    ``size`` and ``rate_hz`` are asked of a camera; ``intrinsics`` are put into every frame.
+    ``size`` and ``rate_hz`` are asked of a camera; ``intrinsics`` are put into every frame. The
+    frames of pictures have those of their EXIF data unless they are given.
 
     Raises:
         SourceError: it does not exist or cannot be read; says what there is.
@@ -330,24 +278,3 @@ def _open_plugin(text: str) -> Source:
             f"{type(source).__name__}, not an rtrecon.Source: upgrade or remove that package"
         )
     return source
-
-
-def _read_picture(path: Path) -> BgrImage | None:
-    try:
-        data = np.fromfile(path, dtype=np.uint8)
-    except OSError:
-        return None
-    if data.size == 0:
-        return None
-    try:
-        # Colour reading applies EXIF orientation; 16-bit and alpha are reduced by OpenCV.
-        return to_bgr(cv2.imdecode(data, cv2.IMREAD_COLOR))
-    except cv2.error:
-        return None
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    return [
-        (int(word), "") if word.isdigit() else (-1, word.lower())
-        for word in re.split(r"(\d+)", path.name)
-    ]

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from rtrecon.capture.pictures import read_picture
 from rtrecon.errors import DataError
 from rtrecon.types import BgrImage, Float32Array, Float64Array, Intrinsics
 
@@ -109,7 +110,7 @@ class DepthDataset:
             DataError: a file is missing, of another size or type.
         """
         name, frame = self.ids[number], self._frames[number]
-        image = self._read("rgb", name, cv2.IMREAD_COLOR)
+        image = read_picture(self._path("rgb", name)).image
         raw = self._read("depth", name, cv2.IMREAD_UNCHANGED)
         if raw.dtype != np.uint16 or raw.ndim != 2:
             raise DataError(f"{self.folder}/depth/{name}.png must be 16 bit with one channel")
@@ -145,10 +146,15 @@ class DepthDataset:
             return None
         return dict(zip(self._names, values.tolist(), strict=True))
 
-    def _read(self, kind: str, name: str, flags: int) -> npt.NDArray[Any]:
+    def _path(self, kind: str, name: str) -> Path:
         path = self.folder / kind / f"{name}.png"
         if not path.is_file():
             raise DataError(f"{path} is missing (meta.json names frame {name})")
+        return path
+
+    def _read(self, kind: str, name: str, flags: int) -> npt.NDArray[Any]:
+        """A map of numbers, which is no picture: as it is in the file."""
+        path = self._path(kind, name)
         image = cv2.imread(str(path), flags)
         if image is None:
             raise DataError(f"{path} is not a picture")

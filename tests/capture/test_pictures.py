@@ -9,8 +9,11 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
+from PIL import Image
 
+from rtrecon.capture import pictures
 from rtrecon.capture.pictures import find_pictures, read_picture
 from rtrecon.errors import DataError, MissingExtraError
 
@@ -115,8 +118,91 @@ def test_too_wide_is_refused_before_it_is_decoded(
 ) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(encoded(".png", np.zeros((20, 50000, 3), np.uint8)))
-    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr(Image.Image, "load", lambda *_: pytest.fail("decoded"))
     with pytest.raises(DataError, match="50000x20"):
+        read_picture(path)
+
+
+def test_a_limit_of_pixels_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(".png", np.zeros((300, 400, 3), np.uint8)))
+    limit = Image.MAX_IMAGE_PIXELS
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 119_999)
+    with pytest.raises(DataError, match="400x300"):
+        read_picture(path)
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 120_000)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # Pillow's own does not get in the way
+    assert read_picture(path).image.shape == (300, 400, 3)
+    assert Image.MAX_IMAGE_PIXELS == 1000
+    assert limit is not None
+
+
+def levels(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """A picture that grows to the right from 0 to the type's most."""
+    most = np.iinfo(dtype).max
+    ramp = np.linspace(0, most, shape[1]).astype(dtype)
+    return np.broadcast_to(ramp.reshape(1, -1, *[1] * (len(shape) - 2)), shape).copy()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_grey_alpha_and_sixteen_bit(
+    tmp_path: Path, suffix: str, channels: int, dtype: npt.DTypeLike
+) -> None:
+    shape = (40, 64) if channels == 1 else (40, 64, channels)
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(encoded(suffix, levels(shape, dtype)))
+    image = read_picture(path).image
+    assert image.shape == (40, 64, 3)
+    wanted = levels((40, 64, 3), np.uint8)
+    assert np.abs(image.astype(int) - wanted).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "CMYK", "RGBA", "I", "F"])
+def test_every_mode_of_pillow(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / ("a.tif" if mode in ("CMYK", "I", "F") else "a.png")
+    white = 65535 if mode == "I" else 1.0 if mode == "F" else None
+    picture = Image.new("RGB", (32, 20), (255, 255, 255)).convert("L" if white else mode)
+    if white is not None:
+        picture = Image.new(mode, (32, 20), white)
+    picture.save(path)
+    image = read_picture(path).image
+    assert image.shape == (20, 32, 3)
+    assert image.min() >= 254
+
+
+def test_large_pictures_come_together_from_their_strips(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(".png", gradient(640, 481)))
+    monkeypatch.setattr(pictures, "_STRIP_PX", 640 * 7)
+    np.testing.assert_array_equal(read_picture(path).image, gradient(640, 481))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_brought_upright(tmp_path: Path, orientation: int) -> None:
+    """As OpenCV does it, which reads orientations of its own accord."""
+    path = tmp_path / "a.jpg"
+    path.write_bytes(jpeg_with_exif(exif_block("<", orientation, 26, (64, 48))))
+    expected = cv2.imread(str(path))
+    image = read_picture(path).image
+    assert image.shape == expected.shape
+    assert np.abs(image.astype(int) - expected).max() <= 3
+
+
+def test_whatever_a_decoder_throws_is_that_pictures_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(".png"))
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("deep inside")
+
+    monkeypatch.setattr(Image.Image, "load", fail)
+    with pytest.raises(DataError, match=r"a\.png is cut short or damaged \(deep inside\)"):
         read_picture(path)
 
 
@@ -151,9 +237,23 @@ def test_heic_with_the_library(tmp_path: Path) -> None:
     image = gradient(128, 96)
     pillow_heif.from_bytes("RGB", (128, 96), image[:, :, ::-1].tobytes()).save(path, quality=90)
     assert np.abs(read_picture(path).image.astype(int) - image).mean() < 6
-    path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(DataError, match="HEIC"):
-        read_picture(path)
+    for length in (200, len(path.read_bytes()) - 300):
+        path.write_bytes(path.read_bytes()[:length])
+        with pytest.raises(DataError, match=r"HEIC|cut short"):
+            read_picture(path)
+
+
+def test_grey_heic_and_its_exif(tmp_path: Path) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.register_heif_opener()
+    path = tmp_path / "a.heic"
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA405] = 26
+    Image.radial_gradient("L").resize((96, 64)).save(path, quality=90, exif=exif)
+    picture = read_picture(path)
+    assert picture.image.shape == (64, 96, 3)
+    assert (picture.image == picture.image[..., :1]).all()
+    assert picture.fov_deg is not None
 
 
 def test_find_pictures(tmp_path: Path) -> None:

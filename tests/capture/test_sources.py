@@ -9,11 +9,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from PIL import Image
 
 from rtrecon.capture import CameraInfo, open_source
 from rtrecon.capture.pixels import to_bgr
 from rtrecon.capture.sources import DEMO_CLIP
 from rtrecon.errors import SourceError, SourceLostError
+from rtrecon.types import Intrinsics
 
 
 def write_video(path: Path, count: int, size: tuple[int, int] = (64, 48)) -> None:
@@ -204,3 +206,22 @@ def test_a_streams_password_is_not_shown() -> None:
     with pytest.raises(SourceError) as caught:
         open_source("http://me:secret@127.0.0.1:9/live")
     assert "secret" not in str(caught.value)
+
+
+def test_pictures_bring_their_camera(tmp_path: Path) -> None:
+    """Each has its own, unless a calibration is given for all."""
+    grey = Image.new("RGB", (64, 48), (90, 90, 90))
+    for name, focal in (("1.jpg", 26), ("2.jpg", 52), ("3.jpg", None)):
+        exif = Image.Exif()
+        if focal is not None:
+            exif.get_ifd(0x8769)[0xA405] = focal
+        grey.save(tmp_path / name, exif=exif)
+    with open_source(tmp_path) as source:
+        first, second, third = (frame.intrinsics for frame in source)
+    assert first is not None
+    assert second is not None
+    assert second.fx == pytest.approx(2 * first.fx)
+    assert third is None
+    given = Intrinsics.from_fov(64, 48, 80)
+    with open_source(tmp_path, intrinsics=given) as source:
+        assert [frame.intrinsics for frame in source] == [given] * 3
