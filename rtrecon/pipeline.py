@@ -50,8 +50,9 @@ class ReconstructorConfig:
         model: name of a depth model or a folder with ``model.json``.
         provider: where the model runs; ``auto`` takes the fastest that proves itself.
         faces: how many faces to follow at most.
-        fov_deg: diagonal field of view, used when no intrinsics are known.
-        intrinsics: a calibration, or the path of its JSON file.
+        fov_deg: diagonal field of view, used where ``intrinsics`` are not given.
+        intrinsics: a calibration, or the path of its JSON file. Without it and ``fov_deg`` a
+            frame's own intrinsics are used (EXIF, the source's calibration), else 60 degrees.
         ipd_mm: the person's interpupillary distance.
         precision, threads: of the depth model; None takes what was measured best.
         temporal: filter over time; off for unrelated pictures.
@@ -276,8 +277,9 @@ class Reconstructor:
         return results
 
     def _intrinsics_for(self, frame: Frame) -> Intrinsics:
+        """The one rule: the user's calibration, the user's field of view, the source's own, 60."""
         height, width = frame.image.shape[:2]
-        if frame.intrinsics is not None and self._intrinsics is None:
+        if frame.intrinsics is not None and self._intrinsics is None and self._fov_deg is None:
             return frame.intrinsics.scaled(width, height)
         known = self._resolved
         if known is not None and (known.width, known.height) == (width, height):
@@ -323,10 +325,10 @@ def reconstruct(
         from rtrecon.capture.pictures import read_picture
 
         picture = read_picture(Path(image))
-        image = picture.image
-        if fov_deg is None and intrinsics is None:
-            fov_deg = picture.fov_deg
-    check_picture(image)
+        frame = Frame(picture.image, 0, time.monotonic_ns(), picture.intrinsics)
+    else:
+        check_picture(image)
+        frame = Frame(image, 0, time.monotonic_ns())
     recon = Reconstructor(
         model,
         provider,
@@ -338,4 +340,4 @@ def reconstruct(
         passes=passes,
         min_face_px=min_face_px,
     )
-    return recon(image)
+    return recon(frame)

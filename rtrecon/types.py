@@ -39,12 +39,21 @@ Float64Array = npt.NDArray[np.float64]
 DEFAULT_FOV_DEG = 60.0
 """Diagonal field of view assumed when nothing better is known."""
 
+_DIST_ORDER = "k1 k2 p1 p2 k3 k4 k5 k6 s1 s2 s3 s4 tx ty"
+_DIST_COUNTS = (4, 5, 8, 12, 14)
+_LEAST_FOCAL = 0.1  # of the picture's side: 157 degrees from side to side
+
 
 @dataclass(frozen=True, slots=True)
 class Intrinsics:
     """Pinhole intrinsics in pixels, for pictures of ``width`` x ``height``.
 
-    ``dist`` are OpenCV's distortion coefficients (empty: none).
+    ``dist`` are OpenCV's distortion coefficients in its order, k1 k2 p1 p2 k3 k4 k5 k6 s1 s2 s3
+    s4 tx ty: the first 4, 5, 8, 12 or 14 of them; fewer than 4 are filled up with zeros, none
+    are none.
+
+    Raises:
+        DataError: numbers that no camera has.
     """
 
     fx: float
@@ -61,6 +70,14 @@ class Intrinsics:
             raise DataError("intrinsics must be finite numbers")
         if self.fx <= 0 or self.fy <= 0 or self.width <= 0 or self.height <= 0:
             raise DataError("intrinsics need fx, fy, width and height above zero")
+        if 0 < len(self.dist) < _DIST_COUNTS[0]:
+            filled = (*self.dist, *[0.0] * (_DIST_COUNTS[0] - len(self.dist)))
+            object.__setattr__(self, "dist", filled)
+        if self.dist and len(self.dist) not in _DIST_COUNTS:
+            raise DataError(
+                f"{len(self.dist)} distortion coefficients are not understood: give the first 4, "
+                f"5, 8, 12 or 14 in OpenCV's order, {_DIST_ORDER}, with 0 for those you lack"
+            )
 
     @classmethod
     def from_fov(cls, width: int, height: int, fov_deg: float = DEFAULT_FOV_DEG) -> Intrinsics:
@@ -76,28 +93,44 @@ class Intrinsics:
         """Read the JSON calibration file described in the design.
 
         Raises:
-            DataError: the file is missing, is not JSON, or lacks a field.
+            DataError: the file is missing, is not JSON, lacks a field, or its numbers cannot be.
         """
         path = Path(path)
         try:
             data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return cls(
+            loaded = cls(
                 fx=float(data["fx"]),
                 fy=float(data["fy"]),
                 cx=float(data["cx"]),
                 cy=float(data["cy"]),
                 width=int(data["width"]),
                 height=int(data["height"]),
-                dist=tuple(float(v) for v in data.get("dist", ())),
+                # Calibrations are written as rows or columns of numbers too.
+                dist=tuple(float(v) for v in np.ravel(data.get("dist", ()))),
             )
+            loaded._check_pixels()
+            return loaded
         except OSError as error:
             raise DataError(f"cannot read intrinsics {path}: {error.strerror}") from error
+        except DataError as error:
+            raise DataError(f"intrinsics {path}: {error}") from error
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(
                 f"intrinsics {path} is not what it should be ({type(error).__name__}: {error}): "
                 'it must be JSON with numbers "fx", "fy", "cx", "cy", "width", "height" and '
                 'optional "dist"'
             ) from error
+
+    def _check_pixels(self) -> None:
+        """Some tools write shares of the picture's size instead of pixels."""
+        short = self.fx < _LEAST_FOCAL * self.width or self.fy < _LEAST_FOCAL * self.height
+        outside = not (0 < self.cx < self.width and 0 < self.cy < self.height)
+        if short or outside:
+            raise DataError(
+                f"fx {self.fx:g}, fy {self.fy:g}, cx {self.cx:g}, cy {self.cy:g} cannot be those "
+                f"of pictures of {self.width}x{self.height}: they must be in pixels, from the top "
+                "left corner"
+            )
 
     def scaled(self, width: int, height: int) -> Intrinsics:
         """The same camera for pictures of another size of the same shape.

@@ -88,6 +88,26 @@ def test_intrinsics_set_the_distance(dome_model: Path, frames: list[Frame]) -> N
     assert ratio == pytest.approx(np.tan(np.radians(45)) / np.tan(np.radians(22.5)), rel=0.15)
 
 
+def test_one_rule_for_cameras(
+    dome_model: Path, frames: list[Frame], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The user's calibration, the user's field of view, the source's own, 60 degrees."""
+    calibration, own = Intrinsics.from_fov(640, 480, 90), Intrinsics.from_fov(640, 480, 45)
+    knowing = Frame(frames[0].image, 0, 0, own)
+
+    def used(frame: Frame, **options: object) -> float:
+        (face,) = Reconstructor(model=dome_model, **options)(frame)  # type: ignore[arg-type]
+        return face.intrinsics.fx
+
+    with caplog.at_level("INFO", "rtrecon"):
+        assert used(knowing, intrinsics=calibration, fov_deg=70) == calibration.fx
+        assert used(knowing, fov_deg=70) == Intrinsics.from_fov(640, 480, 70).fx
+        assert used(knowing) == own.fx
+        assert "assumed" not in caplog.text
+        assert used(frames[0]) == Intrinsics.from_fov(640, 480, 60).fx
+    assert caplog.text.count("60 degrees across the diagonal assumed") == 1
+
+
 def test_plain_pictures_are_accepted_and_others_refused(
     dome_model: Path, frames: list[Frame]
 ) -> None:

@@ -46,6 +46,56 @@ def test_calibration_file_round_trip(tmp_path: Path) -> None:
     values = {"fx": 500, "fy": 501, "cx": 320, "cy": 240, "width": 640, "height": 480}
     path.write_text(json.dumps({**values, "dist": [0.1, -0.2]}), encoding="utf-8")
     k = Intrinsics.load(path)
-    assert (k.fx, k.fy, k.dist) == (500.0, 501.0, (0.1, -0.2))
+    assert (k.fx, k.fy, k.dist) == (500.0, 501.0, (0.1, -0.2, 0.0, 0.0))
     with pytest.raises(DataError, match="cannot read"):
         Intrinsics.load(tmp_path / "missing.json")
+
+
+CALIBRATION = {"fx": 500, "fy": 501, "cx": 320, "cy": 240, "width": 640, "height": 480}
+
+
+def load(tmp_path: Path, **values: object) -> Intrinsics:
+    path = tmp_path / "k.json"
+    path.write_text(json.dumps({**CALIBRATION, **values}), encoding="utf-8")
+    return Intrinsics.load(path)
+
+
+@pytest.mark.parametrize(
+    ("written", "dist"),
+    [
+        ([], ()),
+        ([-0.05], (-0.05, 0, 0, 0)),
+        ([-0.05, 0.01, 0.002], (-0.05, 0.01, 0.002, 0)),
+        ([1, 2, 3, 4], (1, 2, 3, 4)),
+        ([[0.1, 0.2, 0, 0, 0.3]], (0.1, 0.2, 0, 0, 0.3)),  # OpenCV's row
+        ([[1], [2], [3], [4], [5], [6], [7], [8]], (1, 2, 3, 4, 5, 6, 7, 8)),  # its column
+        ([0.0] * 12, (0.0,) * 12),
+        ([0.0] * 14, (0.0,) * 14),
+    ],
+)
+def test_distortion_as_tools_write_it(
+    tmp_path: Path, written: object, dist: tuple[float, ...]
+) -> None:
+    assert load(tmp_path, dist=written).dist == dist
+
+
+@pytest.mark.parametrize("count", [6, 7, 9, 13, 15])
+def test_other_counts_of_coefficients_name_the_order(tmp_path: Path, count: int) -> None:
+    with pytest.raises(DataError, match=r"k\.json: .*k1 k2 p1 p2 k3"):
+        load(tmp_path, dist=[0.0] * count)
+    with pytest.raises(DataError, match="k1 k2 p1 p2 k3"):
+        Intrinsics(500, 500, 320, 240, 640, 480, (0.0,) * count)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"fx": 0.8, "fy": 1.0667, "cx": 0.5, "cy": 0.5},
+        {"fx": 0.8, "fy": 1.0667},
+        {"cx": -3.0},  # from the middle
+        {"cy": 900},
+    ],
+)
+def test_numbers_that_are_no_pixels_are_refused(tmp_path: Path, values: dict[str, float]) -> None:
+    with pytest.raises(DataError, match=r"k\.json: .*in pixels"):
+        load(tmp_path, **values)

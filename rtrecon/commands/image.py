@@ -205,9 +205,7 @@ def _process(
     path = picture.path
     if formats and not config.overwrite:
         _refuse_existing(path, config.out, formats)
-    known = config.fov is not None or config.intrinsics is not None
-    intrinsics = None if known else picture.intrinsics
-    faces = reconstructor(Frame(picture.image, index, start_ns, intrinsics))
+    faces = reconstructor(Frame(picture.image, index, start_ns, picture.intrinsics))
     _add_times(stats, reconstructor, start_ns, has_face=bool(faces))
     if not faces:
         raise DataError(f"no face found in {path}: nothing written")

@@ -10,7 +10,9 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
+import rtrecon
 from rtrecon.commands.image import FORMATS, ImageConfig, run_image
 from rtrecon.errors import DataError, OutputError, UserError
 
@@ -170,6 +172,32 @@ def test_given_and_found_cameras(image_command: Any, pictures: Path) -> None:
     _, narrow, _ = image_command(pictures, formats="none", fov=40.0)
     assert wide[0]["intrinsics"] == "fov"
     assert narrow[0]["distance_m"] > 1.8 * wide[0]["distance_m"]
+
+
+def test_every_command_reads_the_cameras_focal_length(
+    image_command: Any, tmp_path: Path, portrait: Any, dome_model: Path, run_cli: Any
+) -> None:
+    """`run` and `image`, and the library, put one picture at one distance."""
+    path = tmp_path / "phone.jpg"
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA405] = 26
+    Image.fromarray(portrait[..., ::-1]).save(path, quality=97, exif=exif)
+    _, (line,), _ = image_command(path, formats="none", passes=1)
+    assert line["intrinsics"] == "exif"
+    folder = tmp_path / "take"
+    code, _, err = run_cli(
+        *("run", path, "--model", dome_model, "--view", "none"),
+        *("--record", folder, "--every-frame"),
+    )
+    assert code == 0, err
+    assert "assumed" not in err
+    pose = json.loads((folder / "poses.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    (face,) = pose["faces"]
+    assert face["z_ref_m"] == pytest.approx(line["distance_m"], rel=0.03)
+    (face,) = rtrecon.reconstruct(path, model=dome_model, passes=1)
+    assert face.z_ref_m == pytest.approx(line["distance_m"], rel=0.01)
+    (face,) = rtrecon.reconstruct(path, model=dome_model, passes=1, fov_deg=40)
+    assert face.z_ref_m > 1.8 * line["distance_m"]
 
 
 def test_stats(image_command: Any, pictures: Path, tmp_path: Path) -> None:

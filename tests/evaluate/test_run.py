@@ -51,6 +51,21 @@ def test_whole_run(
     assert json.loads((tmp_path / "stats.json").read_text())["frames"] == 3
 
 
+def test_the_users_field_of_view_is_used(
+    dataset_folder: Path, dome_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    biases = []
+    for fov in (None, 30.0):
+        path = tmp_path / "eval.json"
+        config = EvalConfig(
+            dataset=dataset_folder, model=[str(dome_model)], fov=fov, json=path, baselines="none"
+        )
+        assert run_eval(config) == 0
+        overall = json.loads(path.read_text())["predictors"][0]["overall"]
+        biases.append(overall["distance_percent"])
+    assert biases[1] > biases[0] + 50  # what is seen under half the angle is farther
+
+
 def test_baselines_know_the_distance_and_the_nose(dataset_folder: Path) -> None:
     sample = DepthDataset(dataset_folder)[0]
     plane_said = PlaneBaseline(63.0).predict(sample)
