@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
 import platform
 import sys
-import tempfile
 import threading
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rtrecon._version import __version__
-from rtrecon.errors import OutputError
 
-__all__ = ["STAGES", "RunStats", "Samples", "peak_rss_mb", "versions", "write_json"]
+__all__ = ["STAGES", "RunStats", "Samples", "peak_rss_mb", "versions"]
 
 STAGES = ("capture", "detect", "track", "align", "depth", "geometry", "view")
 
@@ -144,22 +139,3 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def write_json(path: Path, data: dict[str, Any]) -> None:
-    """Write ``data`` to ``path`` by way of a temporary name.
-
-    Raises:
-        OutputError: the folder is missing, read-only or full.
-    """
-    temporary: str | None = None
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(data, file, indent=1)
-            file.write("\n")
-        Path(temporary).replace(path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error

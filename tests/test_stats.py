@@ -1,12 +1,8 @@
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 
-from rtrecon.errors import OutputError
-from rtrecon.stats import RunStats, Samples, write_json
+from rtrecon.stats import RunStats, Samples
 
 
 def test_samples_keep_the_newest() -> None:
@@ -42,13 +38,3 @@ def test_summary_names_only_stages_that_ran() -> None:
     assert summary["stage_ms"] == {"depth": {"p50": 7.0, "p95": 7.0, "p99": 7.0}}
     assert summary["latency_ms"]["p50"] == 9.0
     assert summary["peak_rss_mb"] > 10
-
-
-def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    write_json(tmp_path / "a.json", {"x": 1})
-    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"x": 1}
-    with pytest.raises(OutputError, match="cannot write"):
-        write_json(tmp_path / "missing" / "a.json", {})
-    with pytest.raises(TypeError):
-        write_json(tmp_path / "a.json", {"x": object()})
-    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"x": 1}

@@ -11,7 +11,7 @@ import numpy as np
 from rtrecon.bench.canvas import COLORS, Anchor, Color
 from rtrecon.bench.charts import WIDTH, make_charts
 from rtrecon.bench.machine import machine_line
-from rtrecon.errors import OutputError
+from rtrecon.draw.png import encode_png
 from rtrecon.types import BgrImage
 
 __all__ = ["draw_charts", "draw_png"]
@@ -24,15 +24,8 @@ _GAP, _HEADER = 34, 44
 
 
 def draw_png(report: dict[str, Any]) -> bytes:
-    """All charts of a report, one below the other, as the bytes of a PNG file.
-
-    Raises:
-        OutputError: OpenCV cannot encode it.
-    """
-    done, encoded = cv2.imencode(".png", draw_charts(report))
-    if not done:
-        raise OutputError("OpenCV could not encode the charts as PNG")
-    return encoded.tobytes()
+    """All charts of a report, one below the other, as the bytes of a PNG file."""
+    return encode_png(draw_charts(report))
 
 
 def draw_charts(report: dict[str, Any]) -> BgrImage:

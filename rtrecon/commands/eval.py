@@ -7,14 +7,16 @@ import sys
 import time
 from pathlib import Path
 
+from rtrecon.draw.png import write_png
 from rtrecon.evaluate.config import EvalConfig
 from rtrecon.evaluate.dataset import DepthDataset
 from rtrecon.evaluate.plots import draw_frame_plot
 from rtrecon.evaluate.predictors import ModelPredictor, Predictor, make_baseline
 from rtrecon.evaluate.report import format_face_tables, format_table, to_json
-from rtrecon.evaluate.run import evaluate, write_picture
+from rtrecon.evaluate.run import evaluate
+from rtrecon.files import write_json
 from rtrecon.pipeline import Reconstructor
-from rtrecon.stats import peak_rss_mb, versions, write_json
+from rtrecon.stats import peak_rss_mb, versions
 
 __all__ = ["run_eval"]
 
@@ -49,7 +51,7 @@ def run_eval(config: EvalConfig) -> int:
     if config.json is not None:
         write_json(config.json, {**to_json(str(config.dataset), reports), "versions": versions()})
     if config.out is not None:
-        write_picture(config.out / "frames.png", draw_frame_plot(reports))
+        write_png(config.out / "frames.png", draw_frame_plot(reports))
         logger.info("plots are in %s", config.out)
     if config.stats is not None:
         frames = len(reports[0].ids)

@@ -232,8 +232,7 @@ def _encode(
     config: ImageConfig,
 ) -> dict[Path, bytes]:
     """The contents of all files of one face."""
-    import cv2
-
+    from rtrecon.draw.png import encode_png
     from rtrecon.draw.sheet import draw_preview
     from rtrecon.mesh.face_mesh import face_mesh
     from rtrecon.mesh.face_npz import encode_npz
@@ -251,8 +250,7 @@ def _encode(
             files[path] = encode_npz(face)
         elif name == "png":
             preview = draw_preview(picture.image, face, mesh)
-            encoded = cv2.imencode(".png", preview, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1]
-            files[path] = encoded.tobytes()
+            files[path] = encode_png(preview)
         else:
             files.update(encode_mesh(in_file_frame, path))
     return files
@@ -333,7 +331,8 @@ def _finish(
     )
     if config.stats is None:
         return
-    from rtrecon.stats import versions, write_json
+    from rtrecon.files import write_json
+    from rtrecon.stats import versions
 
     model = reconstructor.depth_model
     write_json(

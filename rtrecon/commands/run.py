@@ -168,7 +168,8 @@ def _automatic_view(named: list[str]) -> list[str]:
 
 def _finish(config: RunConfig, session: LiveSession) -> None:
     """Say what was done, write the stats."""
-    from rtrecon.stats import peak_rss_mb, write_json
+    from rtrecon.files import write_json
+    from rtrecon.stats import peak_rss_mb
 
     summary = session.stats()
     latency, processed = summary["latency_ms"], summary["frames_processed"]

@@ -11,6 +11,7 @@ from rtrecon.draw.offscreen import render_points
 from rtrecon.draw.overlay import draw_overlay, put_text, shrink
 from rtrecon.draw.state import ViewFrame
 from rtrecon.errors import OutputError
+from rtrecon.files import Draft
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.types import BgrImage
 
@@ -34,7 +35,7 @@ class PreviewWriter:
 
     def __init__(self, path: Path, *, rate_hz: float = 30.0) -> None:
         self._path = path
-        self._part = path.with_name(f".{path.stem}.part{path.suffix}")
+        self._draft = Draft(path)
         self._rate_hz = rate_hz
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)
@@ -70,23 +71,21 @@ class PreviewWriter:
             return None
         self._writer.release()
         self._writer = None
-        try:
-            if self._part.stat().st_size == 0:
-                raise OutputError(f"{self._path} could not be written: is the disk full?")
-            self._part.replace(self._path)
-        except OSError as error:
-            raise OutputError(f"cannot write {self._path}: {error.strerror}") from error
-        return self._path
+        part = self._draft.part
+        if not part.is_file() or part.stat().st_size == 0:
+            self._draft.discard()
+            raise OutputError(f"{self._path} could not be written: is the disk full?")
+        return self._draft.complete()
 
     def _begin(self, size: tuple[int, int]) -> cv2.VideoWriter:
         self._size = size
         # MPEG-4 part 2 is what OpenCV's wheels can encode on every system.
         fourcc = cv2.VideoWriter.fourcc(*"mp4v")
-        writer = cv2.VideoWriter(str(self._part), fourcc, self._rate_hz, size)
+        writer = cv2.VideoWriter(str(self._draft.part), fourcc, self._rate_hz, size)
         if writer.isOpened():
             return writer
         writer.release()
-        self._part.unlink(missing_ok=True)
+        self._draft.discard()
         raise OutputError(f"no video can be written to {self._path}: is the folder writable?")
 
 

@@ -7,19 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
-
-from rtrecon.errors import OutputError
+from rtrecon.draw.png import write_png
 from rtrecon.evaluate.dataset import BoolArray, DepthDataset, DepthSample
 from rtrecon.evaluate.face_scores import FaceScorer
 from rtrecon.evaluate.metrics import FrameScore, Jitter, jitter_mm, score_frame
 from rtrecon.evaluate.plots import draw_error_maps
 from rtrecon.evaluate.predictors import Predictor
 from rtrecon.evaluate.report import PredictorReport
-from rtrecon.files import make_folder, write_files
-from rtrecon.types import BgrImage, Float32Array
+from rtrecon.files import make_folder
+from rtrecon.types import Float32Array
 
-__all__ = ["evaluate", "write_picture"]
+__all__ = ["evaluate"]
 
 
 @dataclass(slots=True)
@@ -90,7 +88,7 @@ def evaluate(
                 jitter.add(depth, sample)
             maps[predictor.name] = depth
         if out is not None:
-            write_picture(out / f"{sample.id}.png", draw_error_maps(sample, maps))
+            write_png(out / f"{sample.id}.png", draw_error_maps(sample, maps))
         if progress:
             print(f"\r{number + 1}/{count} frames ", end="", file=sys.stderr, flush=True)  # noqa: T201
     if progress:
@@ -104,16 +102,3 @@ def evaluate(
             predictors, scores, jitters, faces, strict=True
         )
     ]
-
-
-def write_picture(path: Path, image: BgrImage) -> None:
-    """Write ``image`` as PNG; its folder is made when it is missing.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    done, encoded = cv2.imencode(".png", image)
-    if not done:
-        raise OutputError(f"{path}: a picture of {image.shape} could not be encoded")
-    make_folder(path.parent)
-    write_files({path: encoded.tobytes()})

@@ -9,13 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-import cv2
-
 from rtrecon.draw.overlay import draw_overlay
+from rtrecon.draw.png import encode_png
 from rtrecon.draw.preview import PreviewWriter
 from rtrecon.draw.state import ViewFrame
 from rtrecon.errors import ArgumentError, OutputError
-from rtrecon.files import make_folder
+from rtrecon.files import Draft, make_folder, write_files
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.mesh.face_mesh import save_mesh
 from rtrecon.output import Output, Run
@@ -68,12 +67,11 @@ class RecordOutput(Output):
         self._run = run
         self._rate_hz = self._asked_rate_hz or run.rate_hz or 30.0
         folder = make_folder(self.folder)
-        self._poses_path = folder / "poses.jsonl"
-        self._poses_part = folder / ".poses.jsonl.part"
+        self._draft = Draft(folder / "poses.jsonl")
         try:
-            self._poses: TextIO = self._poses_part.open("w", encoding="utf-8")
+            self._poses: TextIO = self._draft.part.open("w", encoding="utf-8")
         except OSError as error:
-            raise OutputError(f"cannot write {self._poses_path}: {error.strerror}") from error
+            raise OutputError(f"cannot write {self._draft.path}: {error.strerror}") from error
         self._preview = PreviewWriter(folder / "preview.mp4", rate_hz=self._rate_hz)
 
     def write(self, result: LiveResult) -> None:
@@ -99,7 +97,7 @@ class RecordOutput(Output):
         try:
             self._poses.write(json.dumps(row) + "\n")
         except OSError as error:
-            raise OutputError(f"cannot write {self._poses_path}: {error.strerror}") from error
+            raise OutputError(f"cannot write {self._draft.path}: {error.strerror}") from error
 
     def close(self) -> None:
         """Complete all files, and say which they are.
@@ -112,18 +110,17 @@ class RecordOutput(Output):
         if video is not None:
             written.append(video)
         try:
-            self._poses.close()
-            self._poses_part.replace(self._poses_path)
+            self._poses.close()  # writes what is left
         except OSError as error:
-            raise OutputError(f"cannot write {self._poses_path}: {error.strerror}") from error
-        written.append(self._poses_path)
+            raise OutputError(f"cannot write {self._draft.path}: {error.strerror}") from error
+        written.append(self._draft.complete())
         for path in written + _write_faces(self.folder, self._last_faces, prefix=""):
             logger.info("wrote %s", path)
 
 
 def unused_folder(folder: Path) -> Path:
     """``folder``, or one in it named by the time of day if it holds a recording already."""
-    if not any((folder / name).exists() for name in ("poses.jsonl", ".poses.jsonl.part")):
+    if not any(any(folder.glob(name)) for name in ("poses.jsonl", ".poses.*.part.jsonl")):
         return folder
     return folder / time.strftime("%Y%m%d-%H%M%S")
 
@@ -138,8 +135,7 @@ def write_snapshot(folder: Path, view: ViewFrame) -> list[Path]:
     prefix = time.strftime("%Y%m%d-%H%M%S-")
     picture = draw_overlay(view.image, view.faces, view.figures)
     path = folder / f"{prefix}picture.png"
-    if not cv2.imwrite(str(path), picture):
-        raise OutputError(f"cannot write {path}: is the folder writable and not full?")
+    write_files({path: encode_png(picture)})
     return [path, *_write_faces(folder, view.faces, prefix)]
 
 

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from rtrecon.errors import ModelError, OutputError
+from rtrecon.files import Draft, make_folder
 
 __all__ = ["load_tensors", "save_tensors"]
 
@@ -21,18 +22,16 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], header: dict[str,
     Raises:
         OutputError: the disk is full, or the folder cannot be written.
     """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(
-            {k: t.detach().contiguous().cpu() for k, t in tensors.items()},
-            part,
-            metadata={"rtrecon": json.dumps(header)},
-        )
-        part.replace(path)
-    except (OSError, SafetensorError) as error:
-        part.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error}") from error
+    make_folder(path.parent)
+    with Draft(path) as draft:
+        try:
+            save_file(
+                {k: t.detach().contiguous().cpu() for k, t in tensors.items()},
+                draft.part,
+                metadata={"rtrecon": json.dumps(header)},
+            )
+        except SafetensorError as error:
+            raise OutputError(f"cannot write {path}: {error}") from error
 
 
 def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtrecon.errors import DataError, OutputError
+from rtrecon.files import write_json
 from rtrecon.train.face_model import FaceModel
 from rtrecon.train.heads.sample import HeadGenerator, Sample
 
@@ -188,9 +189,7 @@ def _check_manifest(out: Path, wanted: dict[str, int]) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            part = path.with_suffix(".part")
-            part.write_text(json.dumps(wanted), encoding="utf-8")
-            part.replace(path)
+            write_json(path, wanted)
             return
         found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

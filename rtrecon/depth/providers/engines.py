@@ -14,7 +14,7 @@ import platformdirs
 
 from rtrecon.depth.providers import nvidia
 from rtrecon.depth.providers.base import ModelSource
-from rtrecon.errors import OutputError
+from rtrecon.files import write_json
 
 if TYPE_CHECKING:
     from rtrecon.depth.manifest import Manifest
@@ -99,13 +99,7 @@ def is_built(key: EngineKey | None) -> bool:
 
 def mark_built(key: EngineKey) -> None:
     """Say that the engine is whole. Written last, so that a broken build is never loaded."""
-    folder = engine_folder(key)
-    part = folder / f".{_DONE}.part"
-    try:
-        part.write_text(json.dumps(asdict(key), indent=1), encoding="utf-8")
-        part.replace(folder / _DONE)
-    except OSError as error:
-        raise OutputError(f"cannot write {folder}: {error.strerror}") from error
+    write_json(engine_folder(key) / _DONE, asdict(key))
 
 
 def remove_stale(key: EngineKey) -> int:
