@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from rtrecon._version import __version__
+from rtrecon.console import LogHandler
 from rtrecon.errors import RtreconError
 
 __all__ = ["main"]
@@ -132,19 +133,6 @@ def _usage() -> str:
 def _set_up_logging(*, quiet: bool, debug: bool) -> None:
     level = logging.ERROR if quiet else logging.DEBUG if debug else logging.INFO
     if not logger.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(_Formatter())
-        logger.addHandler(handler)
+        logger.addHandler(LogHandler())
     logger.setLevel(level)
     logger.propagate = False
-
-
-class _Formatter(logging.Formatter):
-    """``rtrecon: message``, with the level named from warnings up."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        text = f"rtrecon: {level}{record.getMessage()}"
-        if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info)
-        return text

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import IO, Any
 
 from rtrecon.bench.rows import Row
+from rtrecon.console import leave_bottom, stay_at_bottom
 
 __all__ = ["LiveTable", "final_table"]
 
@@ -57,7 +58,12 @@ class LiveTable:
                         self._stream.write(f"{row.label}: {row.state}{_brief(row)}\n")
             self._stream.flush()
             return
-        self.clear()
+        stay_at_bottom(self)
+        self.take_away()
+        self.put_back()
+
+    def put_back(self) -> None:
+        """Draw the table as the rows are now."""
         size = shutil.get_terminal_size()
         figures = [row.figures(self._rate_hz) for row in self._rows]
         states = [row.state for row in self._rows]
@@ -67,10 +73,16 @@ class LiveTable:
         self._lines = len(lines)
 
     def clear(self) -> None:
+        """Take the table off the terminal for good."""
+        leave_bottom(self)
+        self.take_away()
+
+    def take_away(self) -> None:
         """Take the table off the terminal, before something else is written there."""
         if self._lines:
             self._stream.write(_UP.format(self._lines) + _ERASE_BELOW)
             self._lines = 0
+            self._stream.flush()
 
 
 def final_table(report: dict[str, Any]) -> str:

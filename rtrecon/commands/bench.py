@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from rtrecon.bench.process import ChildError
 from rtrecon.bench.report import csv_text, make_report, read_report
 from rtrecon.bench.rows import Row, measure_rows, trace_first
 from rtrecon.bench.table import LiveTable, final_table
+from rtrecon.console import sigterm_interrupts
 from rtrecon.errors import DataError, OutputError, UserError
 from rtrecon.files import write_files
 from rtrecon.outputs.window.display import has_display
@@ -48,7 +47,7 @@ def run_bench(config: BenchConfig) -> int:
     interrupted = False
     trace: dict[str, Any] | None = None
     table = LiveTable(rows, config.rate, quiet=config.quiet)
-    with tempfile.TemporaryDirectory(prefix="rtrecon-bench-") as folder, _signals_interrupt():
+    with tempfile.TemporaryDirectory(prefix="rtrecon-bench-") as folder, sigterm_interrupts():
         try:
             _write_pictures(footage, rows, Path(folder))
             _say_duration(config, rows)
@@ -187,17 +186,3 @@ def _check_outputs(config: BenchConfig) -> None:
             tempfile.TemporaryFile(dir=path.parent).close()
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror}") from error
-
-
-@contextmanager
-def _signals_interrupt() -> Iterator[None]:
-    """SIGTERM ends a benchmark as Ctrl-C does: what is finished is written."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

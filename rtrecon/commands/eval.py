@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from pathlib import Path
 
+from rtrecon.console import Progress
 from rtrecon.draw.png import write_png
 from rtrecon.evaluate.config import EvalConfig
 from rtrecon.evaluate.dataset import DepthDataset
@@ -37,14 +37,15 @@ def run_eval(config: EvalConfig) -> int:
     predictors: list[Predictor] = [_model_predictor(config, name) for name in config.model]
     predictors += [make_baseline(name, config.ipd_mm) for name in config.baseline_list()]
     start_s = time.monotonic()
-    reports = evaluate(
-        dataset,
-        predictors,
-        max_frames=config.max_frames,
-        video=config.video,
-        out=config.out,
-        progress=not config.quiet and sys.stderr.isatty(),
-    )
+    with Progress("frames", len(dataset), quiet=config.quiet) as progress:
+        reports = evaluate(
+            dataset,
+            predictors,
+            max_frames=config.max_frames,
+            video=config.video,
+            out=config.out,
+            progress=progress,
+        )
     tables = [format_table(reports)]
     tables += format_face_tables(reports, coefficients=config.coefficients)
     print("\n\n".join(tables))  # noqa: T201

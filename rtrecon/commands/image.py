@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from rtrecon.config import ModelConfig, OptionalInt
+from rtrecon.console import Progress, say
 from rtrecon.errors import DataError, OutputError, RtreconError, UserError
 from rtrecon.types import Frame
 
@@ -153,23 +153,22 @@ def run_image(config: ImageConfig) -> int:
     stats, tally = RunStats(), _Tally()
     taken: dict[str, Path] = {}
     try:
-        for index, (path, read) in enumerate(_read_ahead(paths)):
-            try:
-                _claim_stem(path, taken, formats)
-                faces = _process(read, index, reconstructor, config, formats, stats)
-            except RtreconError as error:
-                tally.failed += 1
-                _clear_progress()
-                if config.debug:
-                    logger.exception("%s", error)
+        with Progress("pictures", len(paths), quiet=config.quiet) as progress:
+            for index, (path, read) in enumerate(_read_ahead(paths)):
+                try:
+                    _claim_stem(path, taken, formats)
+                    faces = _process(read, index, reconstructor, config, formats, stats)
+                except RtreconError as error:
+                    tally.failed += 1
+                    if config.debug:
+                        logger.exception("%s", error)
+                    else:
+                        logger.error("%s", error)
                 else:
-                    logger.error("%s", error)
-            else:
-                tally.faces += faces
-            tally.done += 1
-            _show_progress(config, tally, len(paths))
+                    tally.faces += faces
+                tally.done += 1
+                progress.show(tally.done, f"{tally.pictures_per_s:.1f}/s, {tally.failed} failed")
     finally:
-        _clear_progress()
         _finish(config, tally, stats, reconstructor)
     return 1 if tally.failed else 0
 
@@ -218,9 +217,8 @@ def _process(
         files.update(written)
         lines.append(_json_line(path, number, face, camera, written))
     write_files(files, overwrite=config.overwrite)
-    _clear_progress()
     for line in lines:
-        print(line, flush=True)  # noqa: T201
+        say(line)
     return len(faces)
 
 
@@ -349,22 +347,3 @@ def _finish(
             "versions": versions(),
         },
     )
-
-
-def _show_progress(config: ImageConfig, tally: _Tally, total: int) -> None:
-    if config.quiet or not sys.stderr.isatty():
-        return
-    width = 30
-    filled = width * tally.done // total
-    print(  # noqa: T201
-        f"\r[{'#' * filled}{'.' * (width - filled)}] {tally.done}/{total} pictures, "
-        f"{tally.pictures_per_s:.1f}/s, {tally.failed} failed ",
-        end="",
-        file=sys.stderr,
-        flush=True,
-    )
-
-
-def _clear_progress() -> None:
-    if sys.stderr.isatty():
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)  # noqa: T201

@@ -177,19 +177,22 @@ def _list(config: ListConfig) -> int:
 
 
 def _export(config: ExportConfig) -> int:
+    from rtrecon.console import Progress
     from rtrecon.models.export import export_model
 
-    result = export_model(
-        config.checkpoint,
-        config.out,
-        size_px=config.size[0] if config.size else None,
-        precisions=config.precision or ("fp32",),
-        opset=config.opset,
-        batch=config.batch,
-        pictures=config.pictures,
-        offline=config.offline,
-        force=config.force,
-    )
+    with Progress("steps", None, quiet=config.quiet) as progress:
+        result = export_model(
+            config.checkpoint,
+            config.out,
+            size_px=config.size[0] if config.size else None,
+            precisions=config.precision or ("fp32",),
+            opset=config.opset,
+            batch=config.batch,
+            pictures=config.pictures,
+            offline=config.offline,
+            force=config.force,
+            progress=progress,
+        )
     for parity in result.parity.values():
         print(parity)  # noqa: T201
     print(f"wrote {result.folder}: use it with --model {_how(config, result.name)}")  # noqa: T201

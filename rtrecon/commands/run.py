@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -21,17 +16,16 @@ from rtrecon.config import (
     OptionalText,
     parse_size,
 )
+from rtrecon.console import Progress, sigterm_interrupts
 from rtrecon.errors import OutputError, UserError
 
 if TYPE_CHECKING:
     from rtrecon.session import LiveSession
-    from rtrecon.stats import RunStats
 
 __all__ = ["RunConfig", "run"]
 
 logger = logging.getLogger(__name__)
 
-_PROGRESS_S = 1.0
 _NO_DEFAULT = ""
 
 View = Literal["auto", "window", "none"]
@@ -120,11 +114,12 @@ def run(config: RunConfig) -> int:
         rate_hz=config.rate,
         stall_timeout_s=config.stall_timeout,
     )
-    with _signals_end_cleanly(), session:
-        progress = _Progress(config, session.pipeline.stats)
+    with sigterm_interrupts(), session:
+        stats = session.pipeline.stats
         try:
-            for _ in session.steps():
-                progress.show()
+            with Progress("frames", config.max_frames, quiet=config.quiet) as progress:
+                for _ in session.steps():
+                    progress.show(stats.frames_processed, f"{stats.recent_fps:.1f} fps")
         except KeyboardInterrupt:
             logger.info("interrupted: ending")
         finally:
@@ -188,29 +183,6 @@ def _finish(config: RunConfig, session: LiveSession) -> None:
         write_json(config.stats, summary)
 
 
-class _Progress:
-    """A line about the run on a terminal, about once a second."""
-
-    def __init__(self, config: RunConfig, stats: RunStats) -> None:
-        self._stats = stats
-        self._total = f"/{config.max_frames}" if config.max_frames else ""
-        self._wanted = not config.quiet and sys.stderr.isatty()
-        self._next_s = time.monotonic() + _PROGRESS_S
-
-    def show(self) -> None:
-        now_s = time.monotonic()
-        if not self._wanted or now_s < self._next_s:
-            return
-        self._next_s = now_s + _PROGRESS_S
-        print(  # noqa: T201
-            f"\r{self._stats.frames_processed}{self._total} frames, "
-            f"{self._stats.recent_fps:.1f} fps ",
-            end="",
-            file=sys.stderr,
-            flush=True,
-        )
-
-
 def _default_source() -> int | str:
     from rtrecon.capture import list_cameras
 
@@ -220,17 +192,3 @@ def _default_source() -> int | str:
         return cameras[0].index
     logger.warning("no camera found: playing the bundled clip (rtrecon run demo)")
     return "demo"
-
-
-@contextmanager
-def _signals_end_cleanly() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does: files are completed and the summary is said."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

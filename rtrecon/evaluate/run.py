@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rtrecon.console import Progress
 from rtrecon.draw.png import write_png
 from rtrecon.evaluate.dataset import BoolArray, DepthDataset, DepthSample
 from rtrecon.evaluate.face_scores import FaceScorer
@@ -50,7 +50,7 @@ def evaluate(
     max_frames: int | None = None,
     video: bool = False,
     out: Path | None = None,
-    progress: bool = False,
+    progress: Progress | None = None,
 ) -> list[PredictorReport]:
     """Score ``predictors`` on the frames of ``dataset``, in order.
 
@@ -60,7 +60,7 @@ def evaluate(
         max_frames: stop after so many frames.
         video: the frames follow each other: report jitter.
         out: folder for an error map a frame; None: none is drawn.
-        progress: say how far it is on standard error.
+        progress: is told how far it is.
 
     Raises:
         DataError: a frame cannot be read.
@@ -89,10 +89,8 @@ def evaluate(
             maps[predictor.name] = depth
         if out is not None:
             write_png(out / f"{sample.id}.png", draw_error_maps(sample, maps))
-        if progress:
-            print(f"\r{number + 1}/{count} frames ", end="", file=sys.stderr, flush=True)  # noqa: T201
-    if progress:
-        print("\r\x1b[K", end="", file=sys.stderr, flush=True)  # noqa: T201
+        if progress is not None:
+            progress.show(number + 1, total=count)
     ids = dataset.ids[:count]
     return [
         PredictorReport(

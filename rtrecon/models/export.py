@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rtrecon.console import Progress
 from rtrecon.depth.checkpoint import Checkpoint, load_checkpoint
 from rtrecon.errors import MissingExtraError, ModelError, OutputError
 from rtrecon.faces.align import CropSpec
@@ -63,6 +64,7 @@ def export_model(
     pictures: str | Path | None = None,
     offline: bool = False,
     force: bool = False,
+    progress: Progress | None = None,
 ) -> ExportResult:
     """Export a DPT or Depth Anything checkpoint to a model folder.
 
@@ -78,6 +80,7 @@ def export_model(
         pictures: what to calibrate and compare on; None takes the bundled clip.
         offline: do not use the network.
         force: replace the folder if it holds a model.
+        progress: is told how far it is.
 
     Raises:
         ModelError: the checkpoint cannot be used, or a precision breaks; names the layers.
@@ -88,8 +91,17 @@ def export_model(
         import onnx
     except ImportError as error:
         raise MissingExtraError("onnx", "export") from error
+    chosen = tuple(dict.fromkeys(precisions))
+    steps = iter(range(len(chosen) + 3))
+
+    def tell(what: str) -> None:
+        if progress is not None:
+            progress.show(next(steps), what, total=len(chosen) + 3)
+
+    tell("loading")
     loaded = load_checkpoint(checkpoint, size_px=size_px, offline=offline)
     folder = _out_folder(out, loaded.name, force)
+    tell("running PyTorch")
     images = [
         normalise(crop, loaded.mean, loaded.std)
         for crop in _spread(
@@ -106,6 +118,7 @@ def export_model(
         raise OutputError(f"cannot write {folder}: {error.strerror}") from error
     try:
         base = work / "fp32.onnx"
+        tell("exporting")
         logger.info("exporting %s at %d x %d", loaded.name, loaded.size_px, loaded.size_px)
         export_graph(
             loaded.module,
@@ -119,7 +132,8 @@ def export_model(
         reports: dict[str, Parity] = {}
         notes: dict[str, str] = {}
         feeds = [image.repeat(batch, axis=0) for image in calibration]
-        for precision in dict.fromkeys(precisions):
+        for precision in chosen:
+            tell(f"{precision}, and its parity")
             graph, reports[precision], notes[precision] = _make(
                 precision, model, feeds, held_out, reference, unit, batch
             )

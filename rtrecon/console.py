@@ -1,0 +1,186 @@
+"""What people see of a command: log lines, one progress line, and signals that end it cleanly."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+
+__all__ = [
+    "LogHandler",
+    "OnTerminal",
+    "Progress",
+    "leave_bottom",
+    "say",
+    "sigterm_interrupts",
+    "stay_at_bottom",
+]
+
+_REFRESH_S = 0.1
+
+
+class OnTerminal(Protocol):
+    """Something that stays at the bottom of the terminal while lines go by above it."""
+
+    def take_away(self) -> None:
+        """Leave the terminal to somebody else."""
+
+    def put_back(self) -> None:
+        """Draw it again."""
+
+
+_at_bottom: list[OnTerminal] = []  # what is there now, if anything
+_drawing = threading.RLock()
+
+
+class Progress:
+    """How far a long command is, as one line on standard error; nothing where that is no terminal.
+
+    Log lines by `LogHandler` and output by `say` go above it; at the end it is taken away.
+
+    Args:
+        what: the unit that is counted, such as ``pictures``.
+        total: how many there will be; None: not known.
+        quiet: show nothing.
+        stream: a terminal other than standard error.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        total: int | None,
+        *,
+        quiet: bool = False,
+        stream: IO[str] | None = None,
+    ) -> None:
+        self._rich: RichProgress | None = None
+        self._next_s = 0.0
+        terminal = sys.stderr if stream is None else stream
+        if quiet or not terminal.isatty():
+            return
+        # A tenth of a second that only those pay who see it.
+        from rich import progress
+        from rich.console import Console
+
+        self._rich = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(bar_width=30),
+            progress.MofNCompleteColumn(),
+            progress.TimeRemainingColumn(),
+            progress.TextColumn("{task.fields[note]}"),
+            console=Console(file=terminal),
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._task = self._rich.add_task(what, total=total, note="")
+
+    def show(self, done: int, note: str = "", *, total: int | None = None) -> None:
+        """Say that ``done`` of them are done; drawn ten times a second at most."""
+        if self._rich is None:
+            return
+        now_s = time.monotonic()
+        with _drawing:
+            self._rich.update(self._task, completed=done, note=note, total=total)
+            if now_s >= self._next_s:
+                self._next_s = now_s + _REFRESH_S
+                self._rich.refresh()
+
+    def __enter__(self) -> Progress:
+        if self._rich is not None:
+            stay_at_bottom(self)
+            self._rich.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._rich is not None:
+            leave_bottom(self)
+            self._rich.stop()
+
+    def take_away(self) -> None:
+        """See `OnTerminal`."""
+        if self._rich is not None:
+            self._rich.stop()
+
+    def put_back(self) -> None:
+        """See `OnTerminal`."""
+        if self._rich is not None:
+            self._rich.start()
+
+
+def stay_at_bottom(shown: OnTerminal) -> None:
+    """Lines go above ``shown`` from now on."""
+    with _drawing:
+        if shown not in _at_bottom:
+            _at_bottom.append(shown)
+
+
+def leave_bottom(shown: OnTerminal) -> None:
+    """``shown`` has been taken away, or is about to be."""
+    with _drawing:
+        if shown in _at_bottom:
+            _at_bottom.remove(shown)
+
+
+class LogHandler(logging.StreamHandler[IO[str]]):
+    """Log lines on standard error: ``rtrecon: message``, with the level from warnings up."""
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
+        super().__init__(sys.stderr if stream is None else stream)
+        self.setFormatter(_Formatter())
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line above the progress line."""
+        with _above_progress():
+            super().emit(record)
+
+
+class _Formatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        text = f"rtrecon: {level}{record.getMessage()}"
+        if record.exc_info:
+            text += "\n" + self.formatException(record.exc_info)
+        return text
+
+
+def say(text: str) -> None:
+    """Write asked-for output to standard output, above the progress line."""
+    with _above_progress():
+        print(text, flush=True)  # noqa: T201
+
+
+@contextmanager
+def sigterm_interrupts() -> Iterator[None]:
+    """SIGTERM ends a command as Ctrl-C does: what is finished is written and summed up."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+@contextmanager
+def _above_progress() -> Iterator[None]:
+    with _drawing:
+        shown = _at_bottom[-1] if _at_bottom else None
+        if shown is not None:
+            shown.take_away()
+        try:
+            yield
+        finally:
+            if shown is not None:
+                shown.put_back()
