@@ -56,8 +56,8 @@ from rtrecon.evaluate.expression_metrics import auc  # noqa: E402
 from rtrecon.evaluate.face_scores import FaceScorer  # noqa: E402
 from rtrecon.evaluate.predictors import FaceAnswer, ModelPredictor  # noqa: E402
 from rtrecon.evaluate.report import PredictorReport, format_face_tables, to_json  # noqa: E402
+from rtrecon.files import write_json  # noqa: E402
 from rtrecon.pipeline import Reconstructor  # noqa: E402
-from rtrecon.stats import write_json  # noqa: E402
 from rtrecon.types import Expression, Float64Array, Frame  # noqa: E402
 
 

@@ -38,11 +38,12 @@ SAME_IOU = 0.99
 sys.path.insert(0, str(ROOT))
 
 from rtrecon.bench.combination import round_order  # noqa: E402
-from rtrecon.bench.machine import describe_machine, machine_line  # noqa: E402
+from rtrecon.bench.machine import machine_line  # noqa: E402
 from rtrecon.bench.memory_source import forth_and_back  # noqa: E402
 from rtrecon.capture import open_source  # noqa: E402
 from rtrecon.faces.boxes import iou  # noqa: E402
-from rtrecon.stats import write_json  # noqa: E402
+from rtrecon.files import write_json  # noqa: E402
+from rtrecon.host import describe_machine  # noqa: E402
 
 SHOWN = (
     Row("mediapipe", "plain", "MediaPipe Face Mesh, 468 points"),

@@ -43,8 +43,8 @@ from rtrecon.evaluate.predictors import (  # noqa: E402
     make_baseline,
 )
 from rtrecon.evaluate.report import PredictorReport, format_table, to_json  # noqa: E402
+from rtrecon.files import write_json  # noqa: E402
 from rtrecon.pipeline import Reconstructor  # noqa: E402
-from rtrecon.stats import write_json  # noqa: E402
 from rtrecon.types import Float32Array, Float64Array  # noqa: E402
 
 

@@ -12,13 +12,14 @@ from rtrecon.capture import CaptureThread, Source, open_source
 from rtrecon.capture.sources import CameraSource
 from rtrecon.draw.state import ViewFrame
 from rtrecon.errors import OutputError
+from rtrecon.host import versions
 from rtrecon.live_pipeline import LivePipeline
 from rtrecon.output import Command, Output
 from rtrecon.outputs.record import DEFAULT_FOLDER, RecordOutput, unused_folder, write_snapshot
 from rtrecon.outputs.registry import make_outputs
 from rtrecon.pipeline import Reconstructor, ReconstructorConfig
 from rtrecon.result import LiveResult
-from rtrecon.stats import STAGES, RunStats, versions
+from rtrecon.stats import STAGES, RunStats
 
 __all__ = ["LiveSession", "live"]
 

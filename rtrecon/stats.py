@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import platform
-import sys
 import threading
 from typing import Any
 
 import numpy as np
 
-from rtrecon._version import __version__
+from rtrecon.host import peak_rss_mb
 
-__all__ = ["STAGES", "RunStats", "Samples", "peak_rss_mb", "versions"]
+__all__ = ["STAGES", "RunStats", "Samples"]
 
 STAGES = ("capture", "detect", "track", "align", "depth", "geometry", "view")
 
@@ -107,35 +105,3 @@ class RunStats:
             },
             "peak_rss_mb": round(peak_rss_mb(), 1),
         }
-
-
-def peak_rss_mb() -> float:
-    """The most memory this process has had resident, in MiB."""
-    if sys.platform == "win32":
-        import psutil
-
-        return float(psutil.Process().memory_info().peak_wset) / 2**20
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python, rtrecon and what it stands on; a package never imported counts too."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {"python": platform.python_version(), "rtrecon": __version__}
-    for package in (
-        "numpy",
-        "opencv-python",
-        "onnxruntime",
-        "onnxruntime-gpu",
-        "open3d",
-        "open3d-cpu",
-    ):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -19,7 +19,7 @@ from rtrecon.evaluate.face_scores import FaceScorer
 from rtrecon.evaluate.predictors import FaceAnswer
 from rtrecon.evaluate.report import PredictorReport, format_face_tables, to_json
 from rtrecon.faces.align import Crop
-from rtrecon.stats import write_json
+from rtrecon.files import write_json
 from rtrecon.train.dataset import ShardDataset
 from rtrecon.train.face_model import ARKIT_NAMES
 from rtrecon.types import Float64Array

@@ -11,8 +11,8 @@ def open_jobs(cores: int) -> tuple[dict[str, Job], dict[str, str]]:
 
     from rtrecon.faces.mtcnn import Mtcnn
     from rtrecon.faces.tracker import FaceTracker
+    from rtrecon.host import versions
     from rtrecon.pipeline import Reconstructor
-    from rtrecon.stats import versions
     from rtrecon.types import Frame
 
     cv2.setNumThreads(cores)

@@ -123,7 +123,7 @@ class _Child:
 
         Linux's rusage begins with the peak of the process that forked this one, hence /proc.
         """
-        from rtrecon.stats import peak_rss_mb
+        from rtrecon.host import peak_rss_mb
 
         peak_mb = peak_rss_mb()
         try:

@@ -12,8 +12,8 @@ import psutil
 from rtrecon.bench.combination import Combination, round_order
 from rtrecon.bench.config import BenchConfig
 from rtrecon.bench.figures import closed_loop_figures, open_loop_figures, stage_figures
-from rtrecon.bench.machine import gpu_memory_mb
 from rtrecon.bench.process import ChildError, MeasuredProcess
+from rtrecon.host import gpu_memory_mb
 
 __all__ = ["Row", "measure_rows", "trace_first"]
 

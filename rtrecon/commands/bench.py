@@ -12,7 +12,7 @@ from typing import Any
 from rtrecon.bench.combination import combinations, labels
 from rtrecon.bench.compare import compare_reports
 from rtrecon.bench.config import BenchConfig
-from rtrecon.bench.machine import describe_machine, machine_line
+from rtrecon.bench.machine import machine_line
 from rtrecon.bench.pictures import Footage, load_footage, write_pictures
 from rtrecon.bench.process import ChildError
 from rtrecon.bench.report import csv_text, make_report, read_report
@@ -21,6 +21,7 @@ from rtrecon.bench.table import LiveTable, final_table
 from rtrecon.console import sigterm_interrupts
 from rtrecon.errors import DataError, OutputError, UserError
 from rtrecon.files import write_files
+from rtrecon.host import describe_machine
 from rtrecon.outputs.window.display import has_display
 
 __all__ = ["run_bench"]

@@ -47,7 +47,7 @@ def run_doctor(config: DoctorConfig) -> int:
 
 def findings() -> Iterator[Finding]:
     """Look at versions, processor, cameras, display, providers and models, in that order."""
-    from rtrecon.stats import versions
+    from rtrecon.host import versions
 
     yield Finding("ok", "versions", ", ".join(f"{k} {v}" for k, v in versions().items()))
     yield _processor()
@@ -60,14 +60,11 @@ def findings() -> Iterator[Finding]:
 
 def _processor() -> Finding:
     from rtrecon.depth.session import default_threads
+    from rtrecon.host import usable_cores
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return Finding(
-        "ok",
-        "processor",
-        f"{platform.machine()}, {cores} cores; {default_threads()} threads for the depth model "
-        "(--threads)",
-    )
+    threads = f"{default_threads()} threads for the depth model (--threads)"
+    cores = f"{platform.machine()}, {usable_cores()} cores"
+    return Finding("ok", "processor", f"{cores}; {threads}")
 
 
 def _cameras() -> Iterator[Finding]:

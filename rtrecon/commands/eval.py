@@ -15,8 +15,8 @@ from rtrecon.evaluate.predictors import ModelPredictor, Predictor, make_baseline
 from rtrecon.evaluate.report import format_face_tables, format_table, to_json
 from rtrecon.evaluate.run import evaluate
 from rtrecon.files import write_json
+from rtrecon.host import peak_rss_mb, versions
 from rtrecon.pipeline import Reconstructor
-from rtrecon.stats import peak_rss_mb, versions
 
 __all__ = ["run_eval"]
 

@@ -330,7 +330,7 @@ def _finish(
     if config.stats is None:
         return
     from rtrecon.files import write_json
-    from rtrecon.stats import versions
+    from rtrecon.host import versions
 
     model = reconstructor.depth_model
     write_json(

@@ -164,7 +164,7 @@ def _automatic_view(named: list[str]) -> list[str]:
 def _finish(config: RunConfig, session: LiveSession) -> None:
     """Say what was done, write the stats."""
     from rtrecon.files import write_json
-    from rtrecon.stats import peak_rss_mb
+    from rtrecon.host import peak_rss_mb
 
     summary = session.stats()
     latency, processed = summary["latency_ms"], summary["frames_processed"]

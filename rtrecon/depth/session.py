@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from rtrecon.depth.providers import (
     provider_names,
 )
 from rtrecon.errors import MissingExtraError, ModelError, ProviderError, RtreconError
+from rtrecon.host import usable_cores
 
 __all__ = ["AUTO_ORDER", "PROVIDERS", "ProviderReport", "create_session", "default_threads"]
 
@@ -49,11 +49,7 @@ def default_threads() -> int:
 
     More than four gain little on a model of this size and take cores from capture and view.
     """
-    try:
-        cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
-        cores = os.cpu_count() or 1
-    return max(1, min(4, cores))
+    return max(1, min(4, usable_cores() or 1))
 
 
 def create_session(

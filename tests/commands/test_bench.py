@@ -17,11 +17,12 @@ import psutil
 import pytest
 
 from rtrecon.bench.combination import Combination
-from rtrecon.bench.machine import describe_machine, machine_line, parse_gpu_memory
+from rtrecon.bench.machine import machine_line
 from rtrecon.bench.pictures import load_footage, write_pictures
 from rtrecon.bench.process import ChildError, MeasuredProcess
 from rtrecon.bench.report import read_report
 from rtrecon.capture.sources import DEMO_CLIP
+from rtrecon.host import describe_machine, parse_gpu_memory
 
 Cli = Callable[..., tuple[int, str, str]]
 
