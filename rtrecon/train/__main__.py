@@ -51,6 +51,8 @@ class SheetConfig:
     """Seed of the first head."""
     count: int = 24
     """Heads on the page."""
+    coefficients: bool = False
+    """One head that does each coefficient at 0, 0.5 and 1 instead."""
 
 
 @dataclass(kw_only=True)
@@ -133,8 +135,11 @@ def _run(
             variants=config.variants,
         )
     elif isinstance(config, SheetConfig):
-        from rtrecon.train.heads.sheet import contact_sheet
+        from rtrecon.train.heads.sheet import coefficient_sheet, contact_sheet
 
+        if config.coefficients:
+            coefficient_sheet(config.out, config.face_model, config.first_seed)
+            return
         contact_sheet(config.out, config.face_model, config.first_seed, config.count)
     elif isinstance(config, FitConfig):
         fit(config)

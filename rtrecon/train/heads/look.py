@@ -142,7 +142,7 @@ def sample_look(rng: np.random.Generator, beard_length_cm: float) -> Look:
                     [0.12, 0.2, 0.1],
                     [0.25, 0.27, 0.28],
                 ]
-            )[rng.integers(5)]
+            )[rng.choice(5, p=[0.36, 0.22, 0.16, 0.12, 0.14])]
             * rng.uniform(0.6, 1.3)
         ).astype(np.float32),
         cloth=_fabric(rng),

@@ -13,6 +13,9 @@ from rtrecon.faces.align import Crop, CropSpec, crop_face
 from rtrecon.train.face_model import LANDMARKS_68, PARTS, FaceModel
 from rtrecon.train.heads import accessories, hair
 from rtrecon.train.heads.backdrop import backdrop
+from rtrecon.train.heads.brows import Brows, sample_brows
+from rtrecon.train.heads.expression import sample_expression
+from rtrecon.train.heads.eyes import sample_gaze, turn_eyes
 from rtrecon.train.heads.look import Look, sample_look
 from rtrecon.train.heads.mesh import Part, join, vertex_normals
 from rtrecon.train.heads.pose import (
@@ -20,7 +23,6 @@ from rtrecon.train.heads.pose import (
     angles,
     place_head,
     rotation,
-    sample_expression,
 )
 from rtrecon.train.heads.raster import GeometryBuffer, Rasterizer
 from rtrecon.train.heads.regions import HeadRegions, Material, face_region, head_regions
@@ -188,9 +190,15 @@ class HeadGenerator:
         model = self._model
         identity = rng.standard_normal(len(model.identity)).astype(np.float32)
         identity *= np.float32(rng.uniform(0.7, 1.25))
+        sampled = weights is None
         if weights is None:
             weights = sample_expression(rng, model)
         vertices = model.shape(identity, weights)
+        R, t, camera = place_head(rng, vertices) if place is None else place(vertices)
+        if sampled:
+            sample_gaze(rng, model, weights, vertices, R, t)
+            vertices = model.shape(identity, weights)
+        vertices = turn_eyes(model, vertices, weights)
         open_mouth = weights[model.expression_names.index("jawOpen")] > 0.3
         if open_mouth and rng.random() < 0.12:
             vertices = self._variety.put_tongue_forward(
@@ -203,9 +211,9 @@ class HeadGenerator:
         if beard_cm > 0:
             vertices = self._grow_beard(rng, vertices, normals, beard_cm)
             normals = vertex_normals(vertices, self._triangles)
-        parts, lenses = self._dress(rng, vertices, normals)
-        R, t, camera = place_head(rng, vertices) if place is None else place(vertices)
-        marks = vertices[LANDMARKS_68]
+        brows = sample_brows(rng, model)
+        parts, lenses = self._dress(rng, vertices, self._skin(rng, vertices, normals, brows))
+        marks = vertices[LANDMARKS_68] + brows.shift_cm
         marks_camera = (marks.astype(np.float64) * 0.01) @ (R @ HEAD_CAMERA).T + t
         five = np.stack(
             [
@@ -245,22 +253,27 @@ class HeadGenerator:
         push = (zone * longer * length * rough)[:, None] * direction
         return np.asarray(vertices + push, dtype=np.float32)
 
-    def _dress(
-        self, rng: np.random.Generator, vertices: Float32Array, normals: Float32Array
-    ) -> tuple[list[Part], list[Part]]:
-        head = Part(
-            vertices,
-            self._triangles,
-            self._regions.material,
-            self._model.uv.copy(),
-            normals=normals,
-            weights=self._regions.weights,
-        )
+    def _skin(
+        self,
+        rng: np.random.Generator,
+        vertices: Float32Array,
+        normals: Float32Array,
+        brows: Brows,
+    ) -> Part:
+        weights = self._regions.weights.copy()
+        weights[:, 1] = brows.weight
+        uv = self._model.uv.copy()
         is_eye = self._regions.material == float(Material.EYE)
-        head.uv[is_eye] = self._regions.eye_uv[is_eye]
-        head.cover = np.ones(len(vertices), np.float32)
+        uv[is_eye] = self._regions.eye_uv[is_eye]
+        cover = np.ones(len(vertices), np.float32)
         # Cards of lashes: few single hairs are left of them.
-        head.cover[self._regions.material == float(Material.LASH)] = rng.uniform(0.05, 0.6)
+        cover[self._regions.material == float(Material.LASH)] = rng.uniform(0.05, 0.6)
+        return Part(vertices, self._triangles, self._regions.material, uv, cover, normals, weights)
+
+    def _dress(
+        self, rng: np.random.Generator, vertices: Float32Array, head: Part
+    ) -> tuple[list[Part], list[Part]]:
+        """The head with what it wears, and the glass before its eyes."""
         parts = [head, accessories.torso_part(rng)]
         lenses: list[Part] = []
         style = hair.sample_style(rng)
