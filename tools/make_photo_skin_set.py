@@ -150,10 +150,10 @@ class PhotoSkinRenderer(FrameRenderer):
     def _grow_beard(self, rng, vertices, normals, length):  # noqa: ARG002
         return vertices
 
-    def _dress(self, rng, vertices, normals):  # noqa: ARG002
+    def _skin(self, rng, vertices, normals, brows):  # noqa: ARG002
         weights = self._regions.weights.copy()
         weights[:, 0] = self.skin.seen
-        head = Part(
+        return Part(
             vertices,
             self._triangles,
             self._regions.material,
@@ -161,6 +161,8 @@ class PhotoSkinRenderer(FrameRenderer):
             normals=normals,
             weights=weights,
         )
+
+    def _dress(self, rng, vertices, head):  # noqa: ARG002
         return [head], []
 
     def _picture(self, rng, scene, shader, look, face_mask, sensor_rng=None):  # noqa: ARG002

@@ -15,6 +15,7 @@ import tyro
 os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
 from rtrecon.errors import RtreconError
+from rtrecon.train.fit_details import FitDetailsConfig, fit_details
 from rtrecon.train.loop import FitConfig, fit
 from rtrecon.train.network import SIZES
 
@@ -117,6 +118,7 @@ def _run(
     config: Annotated[GenerateConfig, tyro.conf.subcommand("generate")]
     | Annotated[SheetConfig, tyro.conf.subcommand("sheet")]
     | Annotated[FitConfig, tyro.conf.subcommand("fit")]
+    | Annotated[FitDetailsConfig, tyro.conf.subcommand("fit-details")]
     | Annotated[ExportConfig, tyro.conf.subcommand("export")]
     | Annotated[LatencyConfig, tyro.conf.subcommand("latency")]
     | Annotated[SearchConfig, tyro.conf.subcommand("search")]
@@ -143,6 +145,8 @@ def _run(
         contact_sheet(config.out, config.face_model, config.first_seed, config.count)
     elif isinstance(config, FitConfig):
         fit(config)
+    elif isinstance(config, FitDetailsConfig):
+        fit_details(config)
     elif isinstance(config, ExportConfig):
         from rtrecon.train.export import export_face_dpt
 

@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.nn import functional
 
 from rtrecon.geometry.rays import ray_slope
+from rtrecon.train.augment import Warp, flip_labels
 from rtrecon.train.dataset import ShardDataset
-from rtrecon.train.face_model import ARKIT_NAMES
 from rtrecon.train.heads.regions import face_region
 from rtrecon.train.losses import Targets
 from rtrecon.types import Float64Array
@@ -23,29 +24,16 @@ __all__ = ["Batch", "batches", "make_batch", "ray_plane"]
 
 Batch = tuple[torch.Tensor, Targets]
 
-# fmt: off
-_FLIP_68 = np.array(
-    [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42,
-     47, 46, 39, 38, 37, 36, 41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62,
-     61, 60, 67, 66, 65]
-)
-# fmt: on
-
-
-def _flip_name(name: str) -> str:
-    if "Left" in name:
-        return name.replace("Left", "Right")
-    return name.replace("Right", "Left")
-
-
-_FLIP_EXPRESSION = np.array([ARKIT_NAMES.index(_flip_name(n)) for n in ARKIT_NAMES])
 _MIRROR = np.diag([-1.0, 1.0, 1.0])
 
 
 def batches(
-    data: ShardDataset, *, seed: int, first_step: int, count: int, size_px: int
+    data: ShardDataset, *, seed: int, first_step: int, count: int, size_px: int, pairs: int = 0
 ) -> Iterator[Batch]:
-    """Endless batches of ``count``; batch ``step`` depends on seed, step and the data alone."""
+    """Endless batches of ``count``; batch ``step`` depends on seed, step and the data alone.
+
+    The last ``pairs`` of a batch are its first ones once more, in noise of their own.
+    """
     ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=3)
     stop = threading.Event()
 
@@ -56,8 +44,8 @@ def batches(
                 if step % 200 == 0:
                     data.rescan()
                 rng = np.random.default_rng([seed, step])
-                rows = rng.integers(0, len(data), count)
-                item: Batch | BaseException = make_batch(data, rows, size_px, rng)
+                rows = rng.integers(0, len(data), count - pairs)
+                item: Batch | BaseException = make_batch(data, rows, size_px, rng, pairs)
             except Exception as error:  # handed to the consumer, which raises it
                 item = error
             while not stop.is_set():
@@ -85,13 +73,19 @@ def make_batch(
     rows: npt.NDArray[np.integer],
     size_px: int,
     rng: np.random.Generator | None,
+    pairs: int = 0,
 ) -> Batch:
-    """Picture tensor (n, 3, size, size) and targets at half that size; no rng: no augmentation."""
+    """Picture tensor (n, 3, size, size) and targets at half that size; no rng: no augmentation.
+
+    The first ``pairs`` of ``rows`` come once more at the end.
+    """
     samples = [_sample(data[int(row)], size_px, rng) for row in rows]
     images = torch.from_numpy(np.stack([s[0] for s in samples])).permute(0, 3, 1, 2)
     images = images.flip(1).float().div_(255.0)  # BGR to RGB
     if rng is not None:
-        images = _recolour(images, rng)
+        images = torch.cat([images, images[:pairs]])
+        images = _noisy(_recolour(images, rng, len(rows)), rng)
+        samples += samples[:pairs]
 
     def stack(k: int) -> torch.Tensor:
         return torch.from_numpy(np.stack([s[k] for s in samples]))
@@ -106,6 +100,7 @@ def make_batch(
         stack(6).float(),
         stack(7).float(),
         stack(8).float(),
+        pairs if rng is not None else 0,
     )
     return images.contiguous(memory_format=torch.channels_last), targets
 
@@ -117,34 +112,22 @@ def _sample(
     n = image.shape[0]
     relief = np.asarray(row["relief"], dtype=np.float32)
     valid = np.isfinite(relief)
-    marks = np.asarray(row["landmarks68_px"], dtype=np.float32)
+    marks: npt.NDArray[np.floating] = np.asarray(row["landmarks68_px"], dtype=np.float32)
     planes = np.stack(
         [
             np.where(valid, relief, 0.0),
             valid.astype(np.float32),
             (row["mask"] > 0).astype(np.float32),
-            ((row["face_mask"] > 0) & (face_region(marks, n) > 0)).astype(np.float32),
+            ((row["face_mask"] > 0) & (face_region(row["landmarks68_px"], n) > 0)).astype(
+                np.float32
+            ),
         ],
         axis=-1,
     )
     expression, R = np.asarray(row["expression"]), np.asarray(row["R_camera_face"])
     W_m = float(row["scale"][1])
-    zoom, angle, shift, flip = 1.0, 0.0, np.zeros(2), False
-    if rng is not None:
-        zoom = float(np.exp(rng.normal(0, 0.04)))
-        angle = float(rng.normal(0, 0.07))
-        shift = rng.normal(0, 0.012 * n, 2)
-        flip = bool(rng.random() < 0.5)
-    scale = size_px / n
-    c, s = np.cos(angle) * zoom, np.sin(angle) * zoom
-    middle = (n - 1) / 2
-    M = np.array([[c, -s, 0.0], [s, c, 0.0]])
-    M[:, 2] = middle + shift - M[:, :2] @ [middle, middle]
-    full = M * scale
-    full[:, 2] += 0.5 * scale - 0.5
-    if flip:
-        full[0] *= -1
-        full[0, 2] += size_px - 1
+    warp = Warp.draw(rng, n, size_px)
+    full, zoom, angle = warp.matrix, warp.zoom, warp.angle
     image = cv2.warpAffine(image, full, (size_px, size_px), flags=cv2.INTER_LINEAR)
     half = full * 0.5
     half[:, 2] -= 0.25
@@ -155,15 +138,14 @@ def _sample(
     inside = soft[..., 1] > 0.6
     value = np.where(inside, soft[..., 0] / np.maximum(soft[..., 1], 1e-6), 0.0) * zoom
     marks = (marks @ full[:, :2].T + full[:, 2] + 0.5) / size_px
-    ray = _middle_ray(np.asarray(row["intrinsics"], dtype=np.float64), full, size_px, zoom * scale)
+    ray = _middle_ray(np.asarray(row["intrinsics"], dtype=np.float64), full, size_px, warp.scale)
     value = np.where(inside, value - ray_plane(ray, out), 0.0)
     turn = np.array(
         [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
     )
     R = turn @ R
-    if flip:
-        marks = marks[_FLIP_68]
-        expression = expression[_FLIP_EXPRESSION]
+    if warp.flip:
+        marks, expression = flip_labels(marks, expression)
         R = _MIRROR @ R @ _MIRROR
     R = _facing(ray) @ R
     return (
@@ -207,17 +189,39 @@ def _facing(ray: Float64Array) -> Float64Array:
     return np.asarray(np.eye(3) + cross + cross @ cross / (1.0 + d[2]))
 
 
-def _recolour(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Gain, offset and gamma a picture and channel, a little noise, boxes cut out of some."""
-    n = len(images)
-    gamma = torch.from_numpy(np.exp(rng.normal(0, 0.15, (n, 1, 1, 1)))).float()
-    gain = torch.from_numpy(
-        np.exp(rng.normal(0, 0.12, (n, 1, 1, 1)) + rng.normal(0, 0.05, (n, 3, 1, 1)))
-    ).float()
-    images = (images.clamp_min(1e-3) ** gamma * gain).clamp_(0, 1)
-    for k in np.flatnonzero(rng.random(n) < 0.15):
+def _recolour(images: torch.Tensor, rng: np.random.Generator, count: int) -> torch.Tensor:
+    """Gain, offset and gamma a picture and channel, some without colour.
+
+    What comes after the first ``count`` are the first ones once more: they change alike.
+    """
+    again = np.arange(len(images)) % count
+    gamma = torch.from_numpy(np.exp(rng.normal(0, 0.15, (count, 1, 1, 1)))[again]).float()
+    gain = np.exp(rng.normal(0, 0.12, (count, 1, 1, 1)) + rng.normal(0, 0.05, (count, 3, 1, 1)))
+    images = images.clamp_min(1e-3) ** gamma * torch.from_numpy(gain[again]).float()
+    images = images.clamp_(0, 1)
+    grey = rng.random(count) < 0.15
+    for k in np.flatnonzero(grey[again]):
         images[k] = images[k].mean(0, keepdim=True)
-    level = float(rng.uniform(0, 0.02))
+    return images
+
+
+def _noisy(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    """Each picture in noise of its own: fine, in blots as after a camera's smoothing, or coded."""
+    n = len(images)
     generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-    images += level * torch.randn(images.shape, generator=generator)
-    return images.clamp_(0, 1)
+    noise = torch.randn(images.shape, generator=generator)
+    for k in np.flatnonzero(rng.random(n) < 0.5):
+        noise[k] = 2.0 * functional.avg_pool2d(noise[k], 3, 1, 1)
+    level = torch.from_numpy(0.004 + 0.03 * rng.random((n, 1, 1, 1)) ** 2).float()
+    images = (images + level * noise).clamp_(0, 1)
+    for k in np.flatnonzero(rng.random(n) < 0.25):
+        images[k] = _coded(images[k], int(rng.integers(35, 90)))
+    return images
+
+
+def _coded(image: torch.Tensor, quality: int) -> torch.Tensor:
+    """``image`` (3, h, w) RGB in [0, 1] as a JPEG of ``quality`` shows it."""
+    bgr = (image.flip(0).permute(1, 2, 0).numpy() * 255 + 0.5).astype(np.uint8)
+    _, code = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    shown = torch.from_numpy(cv2.imdecode(code, cv2.IMREAD_COLOR))
+    return shown.permute(2, 0, 1).flip(0).float() / 255.0

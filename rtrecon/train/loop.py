@@ -6,6 +6,7 @@ import ctypes
 import json
 import logging
 import math
+import re
 import sys
 import time
 from contextlib import AbstractContextManager
@@ -17,18 +18,22 @@ import numpy as np
 import torch
 
 from rtrecon.errors import DataError, ModelError
+from rtrecon.evaluate.expression_metrics import score_coefficients, summarize_coefficients
 from rtrecon.train.batches import batches, make_batch
 from rtrecon.train.checkpoint import load_tensors, save_tensors
 from rtrecon.train.curves import draw_curves, draw_predictions
 from rtrecon.train.dataset import ShardDataset
-from rtrecon.train.losses import Targets, face_scores, total_loss
+from rtrecon.train.face_model import ARKIT_NAMES
+from rtrecon.train.losses import Targets, face_scores, token_scores, total_loss
 from rtrecon.train.network import SIZES, FaceDpt, NetworkConfig
 from rtrecon.train.optimiser import Optimiser
+from rtrecon.types import Float32Array
 
-__all__ = ["FitConfig", "fit", "load_network"]
+__all__ = ["FitConfig", "fit", "keep_freed_memory", "load_network"]
 
 logger = logging.getLogger(__name__)
 
+_AVX512 = re.compile("AVX512|AMX")
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4  # malloc.h
 
 
@@ -60,8 +65,12 @@ class FitConfig:
     """For matrices alone."""
     freeze_norms: bool = False
     """Keep the batch norms' statistics: a third quicker, to go on from trained weights."""
+    details_alone: bool = False
+    """Train the layers that see eyes and mouth closely alone: nearly three times as quick."""
     ema: float = 0.998
     """Decay a step of the averaged weights, which are what is shipped."""
+    pairs: float = 1 / 6
+    """Share of a batch that are others of it once more, in noise of their own."""
     seed: int = 1
     """Of the initial weights and of every batch."""
     threads: int | None = None
@@ -99,12 +108,15 @@ def fit(config: FitConfig) -> None:
     """Train until ``config.steps``; Ctrl-C keeps a checkpoint to go on from.
 
     Raises:
-        DataError: there is no data. ModelError: a checkpoint is of another architecture.
+        DataError: there is no data, or more pairs than a batch can hold.
+        ModelError: a checkpoint is of another architecture.
         OutputError: a checkpoint cannot be written; the last one stays.
     """
+    if not 0 <= config.pairs <= 0.5:
+        raise DataError(f"pairs are a share of a batch, 0 to 0.5, not {config.pairs:g}")
     if config.threads:
         torch.set_num_threads(config.threads)
-    _keep_freed_memory()
+    keep_freed_memory()
     name = config.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -116,7 +128,12 @@ def fit(config: FitConfig) -> None:
     run = _Run(config, device)
     validation_rows = np.linspace(0, len(held_out) - 1, min(config.validate, len(held_out)))
     source = batches(
-        training, seed=config.seed, first_step=run.step, count=config.batch, size_px=config.size
+        training,
+        seed=config.seed,
+        first_step=run.step,
+        count=config.batch,
+        size_px=config.size,
+        pairs=int(config.batch * config.pairs),
     )
     start_s, first = time.monotonic(), run.step
     try:
@@ -144,7 +161,7 @@ def fit(config: FitConfig) -> None:
         source.close()  # type: ignore[attr-defined]
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Have glibc keep what is freed: returned pages cost an eighth of a step on processors."""
     try:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
@@ -165,6 +182,8 @@ class _Run:
             self.network = load_network(config.init)
         if config.freeze_norms:
             self.network.freeze_norms()
+        if config.details_alone:
+            self.network.freeze_all_but_details()
         self.network = self.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimiser = Optimiser(self.network, config.weight_decay)
         self.step, self.smooth_loss = 0, 0.0
@@ -218,19 +237,24 @@ class _Run:
         network.load_state_dict(self.ema)
         network.eval()
         scores: list[dict[str, float]] = []
+        said: list[tuple[Float32Array, Float32Array]] = []
         shown = None
         for chunk in np.array_split(rows, max(1, len(rows) // 24)):
             images, targets = self._move(*make_batch(held_out, chunk, self._config.size, None))
             with torch.no_grad(), self._autocast():
                 out = network(images)
-            scores.append(face_scores(out, targets))
+            scores.append(face_scores(out, targets) | token_scores(out, targets))
+            said.append((out.expression.float().cpu().numpy(), targets.expression.cpu().numpy()))
             shown = shown or (images.cpu(), out, targets)
+        found, true = (np.concatenate(part) for part in zip(*said, strict=True))
+        expression = summarize_coefficients(score_coefficients(found, true, ARKIT_NAMES))
         row: dict[str, Any] = {
             "step": self.step,
             "size": self._config.size,
             "pictures": heads,
             "loss": round(self.smooth_loss, 4),
             **{k: round(float(np.mean([s[k] for s in scores])), 4) for k in scores[0]},
+            **{k: round(v, 4) for k, v in expression.items()},
             **{f"loss_{k}": round(v, 4) for k, v in parts.items()},
         }
         log = self._config.out / "log.jsonl"
@@ -238,12 +262,15 @@ class _Run:
         with log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         logger.info(
-            "\nstep %d: %.2f mm (plane %.1f), normals %.1f deg, mask IoU %.3f",
+            "\nstep %d: %.2f mm (plane %.1f), normals %.1f deg, mask IoU %.3f, coefficients: "
+            "correlation %.3f, order %.3f",
             self.step,
             row["mae_mm"],
             row["plane_mm"],
             row["normal_deg"],
             row["mask_iou"],
+            row["expression_correlation"],
+            row["expression_order"],
         )
         draw_curves(log, self._config.out / "curves.png")
         if shown is not None:
@@ -283,14 +310,14 @@ class _Run:
     def _move(self, images: torch.Tensor, targets: Targets) -> tuple[torch.Tensor, Targets]:
         if self._device.type == "cpu":
             return images, targets
-        moved = [
-            getattr(targets, f).to(self._device, non_blocking=True)
-            for f in Targets.__dataclass_fields__
-        ]
-        return images.to(self._device, non_blocking=True), Targets(*moved)
+        return images.to(self._device, non_blocking=True), targets.to(self._device)
 
     def _autocast(self) -> AbstractContextManager[None]:
+        # Processors without wide vectors emulate half precision, many times slower.
+        emulated = self._device.type == "cpu" and not _AVX512.match(
+            torch.backends.cpu.get_cpu_capability()
+        )
         context: AbstractContextManager[None] = torch.autocast(
-            self._device.type, dtype=torch.bfloat16
+            self._device.type, dtype=torch.bfloat16, enabled=not emulated
         )
         return context

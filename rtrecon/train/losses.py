@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rtrecon.train.face_model import ARKIT_NAMES
 from rtrecon.train.network import Outputs
 
-__all__ = ["Targets", "face_scores", "normals_from_relief", "token_scores", "total_loss"]
+__all__ = [
+    "Targets",
+    "expression_loss",
+    "face_scores",
+    "landmarks_loss",
+    "normals_from_relief",
+    "token_scores",
+    "total_loss",
+]
 
 _FACE_WEIGHT = 4.0
+# Landmarks of brows, eyes and lips count for more than those of the jaw, which nothing marks.
+_MARK_WEIGHT = torch.ones(68)
+_MARK_WEIGHT[17:27] = 2.0
+_MARK_WEIGHT[36:48] = 1.5
+_MARK_WEIGHT[48:68] = 2.0
+_MARK_WEIGHT /= _MARK_WEIGHT.mean()
+_GAZE = {
+    side: [k for k, name in enumerate(ARKIT_NAMES) if name.startswith("eyeLook") and side in name]
+    for side in ("Left", "Right")
+}
+_BLINK = {side: ARKIT_NAMES.index(f"eyeBlink{side}") for side in ("Left", "Right")}
 
 
 @dataclass(slots=True)
@@ -21,7 +41,8 @@ class Targets:
 
     ``relief`` (n, 1, h, w), 0 off ``valid``; ``valid``, ``mask`` and ``face`` (n, 1, h, w) in
     {0, 1}; ``expression`` (n, 51), ``landmarks`` (n, 68, 2) as a share of the crop,
-    ``rotation`` (n, 3, 3), ``W_m`` (n,).
+    ``rotation`` (n, 3, 3), ``W_m`` (n,). The last ``pairs`` of the batch are the first ones once
+    more, in other noise.
     """
 
     relief: Tensor
@@ -32,6 +53,16 @@ class Targets:
     landmarks: Tensor
     rotation: Tensor
     W_m: Tensor
+    pairs: int = 0
+
+    def to(self, device: torch.device) -> Targets:
+        """The same on ``device``."""
+        tensors = {
+            field.name: getattr(self, field.name).to(device, non_blocking=True)
+            for field in fields(self)
+            if field.name != "pairs"
+        }
+        return Targets(**tensors, pairs=self.pairs)
 
 
 def total_loss(out: Outputs, target: Targets) -> tuple[Tensor, dict[str, float]]:
@@ -51,8 +82,6 @@ def total_loss(out: Outputs, target: Targets) -> tuple[Tensor, dict[str, float]]
     inner = -functional.max_pool2d(-target.valid, 3, 1, 1)
     normal = _mean(1.0 - (n_out * n_gt).sum(1, keepdim=True), weight * inner) * 3.0
     mask = functional.binary_cross_entropy_with_logits(out.mask.float(), target.mask)
-    landmarks = (out.landmarks.float() - target.landmarks).abs().mean() * 4.0
-    expression = (out.expression.float() - target.expression).abs().mean()
     rotation = (out.rotation - target.rotation).abs().mean() * 0.5
     parts = {
         "absolute": absolute,
@@ -60,12 +89,40 @@ def total_loss(out: Outputs, target: Targets) -> tuple[Tensor, dict[str, float]]
         "slopes": slopes,
         "normal": normal,
         "mask": mask,
-        "landmarks": landmarks,
-        "expression": expression,
+        "landmarks": landmarks_loss(out.landmarks.float(), target.landmarks) * 10.0,
+        "expression": expression_loss(out.expression.float(), target.expression) * 4.0,
         "rotation": rotation,
     }
+    if target.pairs:
+        parts["pairs"] = _pair_loss(out, face, target.pairs)
     loss = torch.stack(list(parts.values())).sum()
     return loss, {name: float(value.detach()) for name, value in parts.items()}
+
+
+def landmarks_loss(found: Tensor, true: Tensor) -> Tensor:
+    """Mean absolute error of (n, 68, 2), brows, eyes and lips foremost."""
+    return ((found - true).abs() * _MARK_WEIGHT.to(found.device)[:, None]).mean()
+
+
+def expression_loss(found: Tensor, true: Tensor) -> Tensor:
+    """Cross-entropy, whose optimum is the mean of what is possible.
+
+    That of the absolute error is the median: for coefficients that are mostly zero, zero. Where a
+    lid is shut nothing says where the eye looks.
+    """
+    weight = torch.ones_like(true)
+    for side, columns in _GAZE.items():
+        weight[:, columns] = (1.25 - 1.25 * true[:, _BLINK[side], None]).clamp(0, 1)
+    found = found.clamp(1e-5, 1 - 1e-5)
+    entropy = -(true * found.log() + (1 - true) * (1 - found).log())
+    return _mean(entropy, weight)
+
+
+def _pair_loss(out: Outputs, face: Tensor, pairs: int) -> Tensor:
+    """What noise alone changes in the answers: relief on the face, and landmarks."""
+    first, again = out.relief[:pairs].float(), out.relief[-pairs:].float()
+    moved = (out.landmarks[:pairs].float() - out.landmarks[-pairs:].float()).abs().mean()
+    return _mean((first - again).abs(), face[:pairs]) * 8.0 + moved * 4.0
 
 
 def normals_from_relief(relief: Tensor) -> Tensor:
@@ -110,7 +167,6 @@ def token_scores(out: Outputs, target: Targets) -> dict[str, float]:
 
     ``landmark_share``: distance to the 68 landmarks over that of the outer eye corners in 3D, so
     that a turned head counts no worse. ``rotation_deg``: angle of the rotation between the two.
-    ``expression``: absolute error of a coefficient.
     """
     apart = (out.landmarks.float() - target.landmarks).norm(dim=2).mean(dim=1)
     # The turn foreshortens the line of the eyes by the length of its part across the view.
@@ -121,7 +177,6 @@ def token_scores(out: Outputs, target: Targets) -> dict[str, float]:
     return {
         "landmark_share": float((apart / eyes).mean()),
         "rotation_deg": float(torch.rad2deg(angle).mean()),
-        "expression": float((out.expression.float() - target.expression).abs().mean()),
     }
 
 

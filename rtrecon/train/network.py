@@ -3,20 +3,23 @@
 After Ranftl, Bochkovskiy and Koltun, "Vision Transformers for Dense Prediction" (ICCV 2021),
 in the manner of DPT-Hybrid: a convolutional stem to 1/16, a transformer over its cells with a
 readout token, reassembly at four scales and RefineNet-style fusion, a dense head at half size.
+Lids, irises and lips are a few pixels: the coefficients and landmarks also see the stem's fine
+features where eyes and mouth lie in the crop, and a small network of their own looks at the pixels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from rtrecon.errors import ModelError
+from rtrecon.train.details import Details
 from rtrecon.train.face_model import ARKIT_NAMES
+from rtrecon.train.layers import ConvNorm, Residual, Separable, cut
 
 __all__ = ["SIZES", "FaceDpt", "NetworkConfig", "Outputs"]
 
@@ -53,6 +56,10 @@ class NetworkConfig:
             raise ModelError(f"the checkpoint is of another architecture ({values})") from error
 
 
+_EYES = ((11, 25), (10, 38))  # brows to lower lids: 99 % of them lie there
+_MOUTH = ((28, 40), (13, 35))
+_LOCAL = 128  # features of each
+
 _BASE = NetworkConfig()
 SIZES: Mapping[str, NetworkConfig] = {
     "shipped": _BASE,
@@ -84,58 +91,33 @@ class Outputs:
     rotation: Tensor
 
 
-class _ConvNorm(nn.Sequential):
-    """Convolution and batch norm; with ``frozen`` set, training keeps the norm's statistics.
+class _Window(nn.Module):
+    """What is seen at 1/4 of a fixed part of the crop, as 128 features.
 
-    The frozen norm is part of the convolution's weights: nothing passes over the maps again.
+    Args:
+        rows, columns: of the window, (first, end) in cells of a 48 x 48 map of the crop.
+        inputs: channels of the map.
     """
 
-    frozen = False
+    CELLS = 48
 
-    def __init__(
-        self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1
-    ) -> None:
-        super().__init__(
-            nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
-            nn.BatchNorm2d(outputs),
+    def __init__(self, rows: tuple[int, int], columns: tuple[int, int], inputs: int) -> None:
+        super().__init__()
+        self._rows, self._columns = rows, columns
+        across = [-(-(end - first) // 4) for first, end in (rows, columns)]
+        self.layers = nn.Sequential(
+            ConvNorm(inputs, 48, stride=2),
+            nn.ReLU(),
+            ConvNorm(48, 64, stride=2),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(64 * across[0] * across[1], _LOCAL),
+            nn.ReLU(),
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        conv: Any = self[0]
-        norm: Any = self[1]
-        if not (self.frozen and self.training):
-            return norm(conv(x))  # type: ignore[no-any-return]
-        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
-        bias = norm.bias - norm.running_mean * scale
-        weight = conv.weight * scale[:, None, None, None]
-        return functional.conv2d(
-            x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups
-        )
-
-
-class _Residual(nn.Module):
-    """x + conv(relu(conv(x))), dense: on CPUs with wide vectors depthwise saves little."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.first = _ConvNorm(channels, channels)
-        self.second = _ConvNorm(channels, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = functional.relu(x + self.second(functional.relu(self.first(x))))
-        return out
-
-
-class _Separable(nn.Module):
-    """Residual unit of the fusion: depthwise, pointwise."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.depthwise = _ConvNorm(channels, channels, groups=channels)
-        self.pointwise = _ConvNorm(channels, channels, kernel=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.pointwise(functional.relu(self.depthwise(x)))
+    def forward(self, x4: Tensor) -> Tensor:
+        """Features (n, 128) of the map at 1/4."""
+        out: Tensor = self.layers(cut(x4, self._rows, self._columns, self.CELLS))
         return out
 
 
@@ -191,28 +173,28 @@ class FaceDpt(nn.Module):
         super().__init__()
         self.config = c = config or NetworkConfig()
         c2, c4, c8 = c.stem
-        self.stem2 = _ConvNorm(3, c2, stride=2)
-        self.stem4 = nn.Sequential(_ConvNorm(c2, c4, stride=2), nn.ReLU(), _Residual(c4))
-        self.stem8 = nn.Sequential(_ConvNorm(c4, c8, stride=2), nn.ReLU(), _Residual(c8))
-        self.embed = _ConvNorm(c8, c.width, stride=2)
+        self.stem2 = ConvNorm(3, c2, stride=2)
+        self.stem4 = nn.Sequential(ConvNorm(c2, c4, stride=2), nn.ReLU(), Residual(c4))
+        self.stem8 = nn.Sequential(ConvNorm(c4, c8, stride=2), nn.ReLU(), Residual(c8))
+        self.embed = ConvNorm(c8, c.width, stride=2)
         cells = c.size_px // 16
         self.position = nn.Parameter(torch.randn(1, c.width, cells, cells) * 0.02)
         self.readout = nn.Parameter(torch.randn(1, 1, c.width) * 0.02)
         self.blocks = nn.ModuleList(_Block(c.width, c.heads, c.mlp) for _ in range(c.depth))
         self.norm = nn.LayerNorm(c.width)
         f = c.fusion
-        self.project32 = nn.Sequential(_ConvNorm(c.width, f, stride=2), nn.ReLU())
-        self.project16 = _ConvNorm(2 * c.width, f, kernel=1)
-        self.project8 = _ConvNorm(c8, f, kernel=1)
-        self.project4 = _ConvNorm(c4, f, kernel=1)
-        self.project2 = _ConvNorm(c2, c.head, kernel=1)
-        self.units32 = nn.Sequential(_Separable(f), _Separable(f))
-        self.units16 = nn.Sequential(_Separable(f), _Separable(f))
-        self.units8 = nn.Sequential(_Separable(f), _Separable(f))
-        self.units4 = nn.Sequential(_Separable(f), _Separable(f))
-        self.reduce = _ConvNorm(f, c.head, kernel=1)
+        self.project32 = nn.Sequential(ConvNorm(c.width, f, stride=2), nn.ReLU())
+        self.project16 = ConvNorm(2 * c.width, f, kernel=1)
+        self.project8 = ConvNorm(c8, f, kernel=1)
+        self.project4 = ConvNorm(c4, f, kernel=1)
+        self.project2 = ConvNorm(c2, c.head, kernel=1)
+        self.units32 = nn.Sequential(Separable(f), Separable(f))
+        self.units16 = nn.Sequential(Separable(f), Separable(f))
+        self.units8 = nn.Sequential(Separable(f), Separable(f))
+        self.units4 = nn.Sequential(Separable(f), Separable(f))
+        self.reduce = ConvNorm(f, c.head, kernel=1)
         self.dense = nn.Sequential(
-            _Separable(c.head),
+            Separable(c.head),
             nn.ReLU(),
             nn.Conv2d(c.head, 16, 3, padding=1),
             nn.ReLU(),
@@ -220,21 +202,43 @@ class FaceDpt(nn.Module):
         )
         self.coarse = nn.Linear(c.width, 2 * 16)
         self.token_head = nn.Sequential(nn.Linear(c.width, 192), nn.ReLU())
-        self.expression = nn.Linear(192, len(ARKIT_NAMES))
+        self.eyes = _Window(*_EYES, c4)
+        self.mouth = _Window(*_MOUTH, c4)
+        self.expression = nn.Sequential(
+            nn.Linear(192 + 2 * _LOCAL, 192), nn.ReLU(), nn.Linear(192, len(ARKIT_NAMES))
+        )
         self.landmarks = nn.Linear(192, 136)
+        self.landmarks_local = nn.Linear(2 * _LOCAL, 136)
+        self.details = Details()
+        # How much of each answer is the details'.
+        self.share_expression = nn.Parameter(torch.full((len(ARKIT_NAMES),), 0.5))
+        self.share_landmarks = nn.Parameter(torch.full((136,), 0.5))
         self.rotation = nn.Linear(192, 6)
-        nn.init.constant_(self.expression.bias, -2.0)
-        for layer in (self.coarse, self.dense[4], self.landmarks, self.rotation):
+        nn.init.constant_(self.expression[2].bias, -2.0)  # type: ignore[arg-type]
+        for layer in (
+            self.coarse,
+            self.dense[4],
+            self.landmarks,
+            self.landmarks_local,
+            self.rotation,
+        ):
             nn.init.normal_(layer.weight, std=0.01)  # type: ignore[arg-type]
         with torch.no_grad():
             self.landmarks.bias.fill_(0.5)
+            self.landmarks_local.bias.zero_()
             self.rotation.bias.copy_(torch.tensor([1.0, 0, 0, 0, 1.0, 0]))
 
     def freeze_norms(self) -> None:
         """Train on with the batch norms' statistics as they are."""
         for module in self.modules():
-            if isinstance(module, _ConvNorm):
+            if isinstance(module, ConvNorm):
                 module.frozen = True
+
+    def freeze_all_but_details(self) -> None:
+        """Train on what coefficients and landmarks are made from beside the depth, alone."""
+        own = ("eyes.", "mouth.", "expression.", "landmarks_local.", "details.", "share_")
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(name.startswith(own))
 
     def forward(self, image: Tensor) -> Outputs:
         """``image`` (n, 3, h, w) RGB in [0, 1], h and w multiples of 32."""
@@ -271,11 +275,17 @@ class FaceDpt(nn.Module):
         y = y + _double(functional.pixel_shuffle(coarse, 4))
 
         readout = self.token_head(tokens[:, 0])
+        local = torch.cat([self.eyes(x4), self.mouth(x4)], dim=1)
+        marks = self.landmarks(readout) + self.landmarks_local(local)
+        logits = self.expression(torch.cat([readout, local], dim=1))
+        near_logits, near_marks = self.details(image)
+        marks = torch.lerp(marks, near_marks, self.share_landmarks.to(marks.dtype))
+        logits = torch.lerp(logits, near_logits, self.share_expression.to(logits.dtype))
         return Outputs(
             y[:, :1],
             y[:, 1:],
-            torch.sigmoid(self.expression(readout)),
-            self.landmarks(readout).reshape(-1, 68, 2),
+            torch.sigmoid(logits),
+            marks.reshape(-1, 68, 2),
             _orthonormal(self.rotation(readout)),
         )
 

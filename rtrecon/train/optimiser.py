@@ -8,7 +8,17 @@ from torch import Tensor, nn
 __all__ = ["Optimiser"]
 
 # What meets the picture or gives an answer is no map between features.
-_ENDS = ("stem2.", "dense.4.", "coarse.", "expression.", "landmarks.", "rotation.")
+_ENDS = (
+    "stem2.",
+    "dense.4.",
+    "coarse.",
+    "expression.2.",
+    "landmarks.",
+    "landmarks_local.",
+    "details.expression.",
+    "details.landmarks.",
+    "rotation.",
+)
 
 
 class Optimiser:
@@ -28,6 +38,8 @@ class Optimiser:
         decayed: list[nn.Parameter] = []
         others: list[nn.Parameter] = []
         for name, parameter in network.named_parameters():
+            if not parameter.requires_grad:
+                continue
             if parameter.ndim < 2:
                 others.append(parameter)
             elif name.startswith(_ENDS) or 1 in parameter.shape[:2]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,15 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
+from rtrecon.evaluate.expression_metrics import CoefficientScore, score_coefficients
 from rtrecon.train.batches import make_batch
 from rtrecon.train.dataset import ShardDataset
-from rtrecon.train.losses import face_scores, token_scores
+from rtrecon.train.face_model import ARKIT_NAMES
+from rtrecon.train.losses import Targets, face_scores, token_scores
 from rtrecon.train.network import Outputs
 from rtrecon.types import Float32Array
 
-__all__ = ["quantise", "scores_of"]
+__all__ = ["answers_of", "coefficients_of", "quantise", "scores_of"]
 
 _QUANTISED = ("/stem2/", "/stem4/", "/stem8/", "/embed/")
 _CALIBRATION = 96  # pictures
@@ -89,7 +92,31 @@ def quantise(path: Path, out: Path, data: Path, size_px: int) -> None:
 def scores_of(
     path: Path, data: Path, size_px: int, rows: npt.NDArray[np.integer] | None = None
 ) -> dict[str, float]:
-    """`face_scores` and `token_scores` of an ONNX file over held-out samples of ``data``.
+    """Means of `face_scores` and `token_scores` over `answers_of`."""
+    found = [
+        face_scores(out, targets) | token_scores(out, targets)
+        for out, targets in answers_of(path, data, size_px, rows)
+    ]
+    return {key: float(np.mean([row[key] for row in found])) for key in found[0]}
+
+
+def coefficients_of(path: Path, data: Path, size_px: int, count: int) -> list[CoefficientScore]:
+    """Each coefficient of an ONNX file over ``count`` held-out samples of ``data``."""
+    samples = ShardDataset([data], held_out=True)
+    rows = np.linspace(0, len(samples) - 1, min(count, len(samples))).astype(int)
+    pairs = [
+        (out.expression.numpy(), targets.expression.numpy())
+        for out, targets in answers_of(path, data, size_px, rows)
+    ]
+    found = np.concatenate([pair[0] for pair in pairs])
+    true = np.concatenate([pair[1] for pair in pairs])
+    return score_coefficients(found, true, ARKIT_NAMES)
+
+
+def answers_of(
+    path: Path, data: Path, size_px: int, rows: npt.NDArray[np.integer] | None = None
+) -> Iterator[tuple[Outputs, Targets]]:
+    """What an ONNX file says of held-out samples of ``data``, beside the truth, in chunks.
 
     ``rows`` of them; None: 96.
     """
@@ -100,13 +127,10 @@ def scores_of(
         rows = np.linspace(0, len(samples) - 1, min(96, len(samples))).astype(int)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = list(Outputs.__dataclass_fields__)
-    found: list[dict[str, float]] = []
     for chunk in np.array_split(rows, max(1, len(rows) // _CHUNK)):
         images, targets = make_batch(samples, chunk, size_px, None)
         values: list[Any] = session.run(names, {"image": images.contiguous().numpy()})
         tensors = dict(zip(names, map(torch.from_numpy, values), strict=True))
         for name in ("relief", "mask"):  # the file's maps are twice the size of the targets
             tensors[name] = functional.avg_pool2d(tensors[name], 2)
-        out = Outputs(**tensors)
-        found.append(face_scores(out, targets) | token_scores(out, targets))
-    return {key: float(np.mean([row[key] for row in found])) for key in found[0]}
+        yield Outputs(**tensors), targets

@@ -27,6 +27,20 @@ def test_same_seed_same_batch(shards):
     assert torch.equal(one[1].relief, two[1].relief)
 
 
+def test_pairs_are_the_first_pictures_in_other_noise(shards):
+    data = ShardDataset([shards])
+    images, targets = make_batch(data, np.arange(4), 64, np.random.default_rng(3), 2)
+    assert images.shape[0] == len(targets.relief) == 6
+    assert targets.pairs == 2
+    for field in ("relief", "mask", "expression", "landmarks", "rotation", "W_m"):
+        values = getattr(targets, field)
+        assert torch.equal(values[:2], values[4:]), field
+    apart = (images[:2] - images[4:]).abs().mean(dim=(1, 2, 3))
+    assert (apart > 1e-3).all()
+    others = (images[:2] - images[2:4]).abs().mean(dim=(1, 2, 3))
+    assert (apart < 0.5 * others).all()
+
+
 def test_targets_are_half_the_size(shards):
     images, targets = make_batch(ShardDataset([shards]), np.arange(3), 96, None)
     assert images.shape == (3, 3, 96, 96)

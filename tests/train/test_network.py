@@ -19,6 +19,38 @@ def test_shapes_at_its_own_and_at_another_size(size):
     assert ((out.expression >= 0) & (out.expression <= 1)).all()
 
 
+def test_coefficients_see_closely_where_eyes_and_mouth_lie():
+    torch.manual_seed(0)
+    network = FaceDpt(SMALL).eval()
+    x4 = torch.rand(1, 16, 48, 48)
+    for window, inside, outside in (
+        (network.eyes, (18, 14), (34, 24)),
+        (network.mouth, (34, 24), (18, 14)),
+    ):
+        before = window(x4)
+        for (row, column), changes in ((inside, True), (outside, False)):
+            touched = x4.clone()
+            touched[:, :, row, column] += 5.0
+            assert torch.equal(window(touched), before) != changes
+
+
+def test_details_see_pixels_and_their_share_counts():
+    torch.manual_seed(0)
+    network = FaceDpt(SMALL).eval()
+    image = torch.rand(1, 3, 192, 192)
+    lid = image.clone()
+    lid[:, :, 80:84, 60:70] = 0
+    before, after = network.details(image), network.details(lid)
+    assert not torch.equal(before[0], after[0])
+    assert before[1].shape == (1, 136)
+    with torch.no_grad():
+        network.share_expression.fill_(1.0)
+        network.share_landmarks.fill_(1.0)
+    out = network(image)
+    torch.testing.assert_close(out.expression, torch.sigmoid(before[0]))
+    torch.testing.assert_close(out.landmarks.flatten(1), before[1])
+
+
 def test_rotation_is_a_rotation():
     torch.manual_seed(0)
     network = FaceDpt(SMALL).eval()
@@ -60,3 +92,13 @@ def test_frozen_norms_train_on_what_evaluation_sees():
     assert all(torch.equal(network.state_dict()[k], v) for k, v in before.items())
     trained.relief.sum().backward()
     assert network.stem2[1].weight.grad.abs().sum() > 0
+
+
+def test_details_alone_leave_the_depth_as_it_is():
+    network = FaceDpt(SMALL)
+    network.freeze_all_but_details()
+    out = network(torch.rand(2, 3, 64, 64))
+    assert not out.relief.requires_grad
+    out.expression.sum().backward()
+    assert network.eyes.layers[5].weight.grad is not None
+    assert network.stem2[0].weight.grad is None
