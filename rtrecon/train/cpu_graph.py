@@ -35,6 +35,12 @@ def for_cpu(network: FaceDpt) -> FaceDpt:
         block.attention = _Attention(attention.qkv, out, attention.heads)
         block.mlp = nn.Sequential(_Product(mlp[0]), mlp[1], _Product(last))
         block.forward = _PlainBlock(block).forward
+    details: Any = network.details
+    branches = (details.eyes, details.mouth, details.whole)
+    for layers in (*(w.layers for w in (network.eyes, network.mouth)), *branches, details.mixed):
+        for k, layer in enumerate(layers):
+            if isinstance(layer, nn.Linear):  # as long as all that a window holds
+                layers[k] = _Product(layer)
     return network
 
 

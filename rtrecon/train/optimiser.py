@@ -7,16 +7,18 @@ from torch import Tensor, nn
 
 __all__ = ["Optimiser"]
 
-# What meets the picture or gives an answer is no map between features.
+# What meets the picture or gives an answer is no map between features; what looks at windows ends
+# in layers far wider than high, of which Muon's products would cost more than the step.
 _ENDS = (
     "stem2.",
     "dense.4.",
     "coarse.",
-    "expression.2.",
+    "eyes.",
+    "mouth.",
+    "details.",
+    "expression.",
     "landmarks.",
     "landmarks_local.",
-    "details.expression.",
-    "details.landmarks.",
     "rotation.",
 )
 

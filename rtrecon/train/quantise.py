@@ -29,7 +29,7 @@ from rtrecon.types import Float32Array
 
 __all__ = ["answers_of", "coefficients_of", "quantise", "scores_of"]
 
-_QUANTISED = ("/stem2/", "/stem4/", "/stem8/", "/embed/")
+_QUANTISED = ("/stem2/", "/stem4/", "/stem8/", "/embed/", "/eyes/", "/mouth/", "/details/")
 _CALIBRATION = 96  # pictures
 _CHUNK = 8
 

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("one_thread", "small_network")
 @pytest.fixture
 def small_network(monkeypatch):
     """Train a small network in place of the shipped one."""
-    monkeypatch.setattr(loop, "FaceDpt", lambda config=None: FaceDpt(config or SMALL))
+    monkeypatch.setattr(loop, "_network_config", lambda _name: SMALL)
 
 
 def _config(shards, out, **changes):

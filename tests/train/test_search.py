@@ -1,5 +1,7 @@
 """Sizes are compared on what the same training gives, and the front is the true one."""
 
+from dataclasses import replace
+
 import pytest
 
 pytest.importorskip("torch")
@@ -7,6 +9,7 @@ pytest.importorskip("torch")
 from rtrecon.errors import ModelError
 from rtrecon.train.network import SIZES
 from rtrecon.train.search import SearchRow, format_search, pareto, search_sizes
+from tests.train.test_network import SMALL
 
 
 def test_front_keeps_what_nothing_beats():
@@ -28,8 +31,10 @@ def test_front_keeps_what_nothing_beats():
     assert "yes" not in table[3]
 
 
-def test_two_sizes_are_trained_scored_and_timed(shards, one_thread, tmp_path):
+def test_two_sizes_are_trained_scored_and_timed(shards, one_thread, tmp_path, monkeypatch):
     names = ["depth 4", "stem 16-32-64"]
+    for name, depth in zip(names, (1, 2), strict=True):
+        monkeypatch.setitem(SIZES, name, replace(SMALL, depth=depth))
     rows = search_sizes(
         names, [shards], tmp_path, steps=2, batch=2, size_px=64, seeds=(1, 2), runs=2
     )
