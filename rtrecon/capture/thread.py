@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 import time
 from collections import deque
@@ -12,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from rtrecon.buffers import BufferPool
 from rtrecon.capture.source import Source
 from rtrecon.errors import RtreconError, SourceError, SourceLostError
 from rtrecon.stats import Samples
@@ -23,7 +23,6 @@ logger = logging.getLogger(__name__)
 
 _WATCH_S = 0.05
 _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.5, 8.0
-_IDLE_REFERENCES = 2  # of a slot that nobody holds: the list of slots, and getrefcount's own
 
 
 @dataclass(slots=True)
@@ -39,15 +38,15 @@ class CaptureStats:
 
 
 class CaptureThread:
-    """Reads a source on a thread of its own, into preallocated slots.
+    """Reads a source on a thread of its own, into memory that is used again.
 
     Args:
         source: an open source; this thread reads it alone from `start` on.
         policy: ``newest``: the reader never waits, an unread picture is replaced and counted
             as dropped. ``every``: nothing is dropped, the reader waits for the consumer.
         pace: a source that is not live plays at its own rate instead of as fast as it can.
-        slots: pictures kept in memory. A slot that the consumer still holds, by the picture
-            or any view of it, is never written.
+        slots: pictures whose memory is kept. What the consumer still holds, by the picture or
+            any view of it, is never written.
         stall_timeout_s: a live source that gives nothing new for so long is opened again.
         give_up_s: how long to try that; None: for ever. Streams, which end, give up by
             default after 30 s, cameras, which are plugged in again, never.
@@ -68,10 +67,8 @@ class CaptureThread:
         self._pace = pace and not source.is_live and source.rate_hz is not None
         self._stall_ns = int(stall_timeout_s * 1e9)
         self._give_up_s = give_up_s
-        self._slots: list[BgrImage] = [
-            np.empty((max(source.height, 1), max(source.width, 1), 3), dtype=np.uint8)
-            for _ in range(slots)
-        ]
+        self._pool = BufferPool(keep=slots)
+        self._shape: tuple[int, ...] = (max(source.height, 1), max(source.width, 1), 3)
         self._changed = threading.Condition()
         self._pending: deque[Frame] = deque()
         self._most_pending = max(1, slots - 3) if self._every else 1
@@ -189,19 +186,10 @@ class CaptureThread:
             source.close()
 
     def _retrieve(self, source: Source) -> BgrImage | None:
-        slot = self._free_slot(source)
-        image = source.retrieve(slot)
-        if image is not None and image is not slot and image.shape != self._slots[0].shape:
-            # The source changed its size: slots of the new size from now on.
-            self._slots = [np.empty_like(image) for _ in self._slots]
+        image = source.retrieve(self._pool.take(self._shape, np.uint8))
+        if image is not None:
+            self._shape = image.shape  # a source may change its size
         return image
-
-    def _free_slot(self, source: Source) -> BgrImage:
-        for k in range(len(self._slots)):
-            if sys.getrefcount(self._slots[k]) <= _IDLE_REFERENCES:
-                return self._slots[k]
-        # All are held by a consumer that keeps its frames: it gets pictures of its own.
-        return np.empty((max(source.height, 1), max(source.width, 1), 3), dtype=np.uint8)
 
     def _deliver(self, source: Source, image: BgrImage, t_capture_ns: int) -> None:
         if source.is_live:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from rtrecon.buffers import BufferPool
 from rtrecon.depth.model import DepthPrediction
 from rtrecon.errors import DataError
 from rtrecon.faces.align import Crop
@@ -17,7 +18,6 @@ from rtrecon.faces.track import place_of
 from rtrecon.geometry.landmarks import Landmarks
 from rtrecon.geometry.landmarks68 import landmarks_filter, landmarks_in_picture
 from rtrecon.geometry.mask import clean_mask, ellipse_mask, mask_outside_picture
-from rtrecon.geometry.pool import BufferPool
 from rtrecon.geometry.pose import fit_pose, guess_pose
 from rtrecon.geometry.rays import CropRays, crop_rays, ray_slope, undistort
 from rtrecon.geometry.reconstruction import (

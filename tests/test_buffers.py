@@ -1,10 +1,10 @@
-"""The pool behind the mesh arrays: what it hands out, and what it keeps."""
+"""The pool behind pictures and mesh arrays: what it hands out, and what it keeps."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from rtrecon.geometry.pool import BufferPool
+from rtrecon.buffers import BufferPool
 
 
 def test_a_returned_buffer_is_handed_out_again() -> None:
