@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from rtrecon.mesh.save import save
     from rtrecon.output import Output, Run
     from rtrecon.outputs.window.show import show
-    from rtrecon.pipeline import FrameTimes, Reconstructor, ReconstructorConfig, reconstruct
+    from rtrecon.pipeline import Reconstructor, ReconstructorConfig, reconstruct
     from rtrecon.result import Figures, LiveResult
     from rtrecon.session import LiveSession, live
-    from rtrecon.stats import RunStats, Samples
+    from rtrecon.stats import FrameTimes, RunStats, Samples
     from rtrecon.types import Expression, EyeAngles, Face, Frame, Gaze, Intrinsics, TrackedFace
 
 __all__ = [
@@ -117,10 +117,10 @@ _NAMES = {
     "rtrecon.mesh.save": ["save"],
     "rtrecon.output": ["Output", "Run"],
     "rtrecon.outputs.window.show": ["show"],
-    "rtrecon.pipeline": ["FrameTimes", "Reconstructor", "ReconstructorConfig", "reconstruct"],
+    "rtrecon.pipeline": ["Reconstructor", "ReconstructorConfig", "reconstruct"],
     "rtrecon.result": ["Figures", "LiveResult"],
     "rtrecon.session": ["LiveSession", "live"],
-    "rtrecon.stats": ["RunStats", "Samples"],
+    "rtrecon.stats": ["FrameTimes", "RunStats", "Samples"],
     "rtrecon.types": [
         "Expression",
         "EyeAngles",

@@ -187,10 +187,7 @@ class LivePipeline:
         faces = self._reconstructor(frame)
         done_ns = time.monotonic_ns()
         stats, times = self.stats, self._reconstructor.times
-        for stage in ("detect", "track", "align", "depth", "geometry"):
-            duration_ns = getattr(times, stage)
-            if duration_ns:
-                stats.add_stage(stage, duration_ns)
+        stats.add_times(times)
         stats.add_frame(frame.t_capture_ns, done_ns, has_face=bool(faces))
         stats.values_dropped = self._reconstructor.values_dropped
         result = LiveResult(frame, faces, (done_ns - frame.t_capture_ns) * 1e-6, times)

@@ -24,22 +24,12 @@ from rtrecon.faces.mtcnn import Mtcnn, check_picture
 from rtrecon.faces.tracker import FaceTracker
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.geometry.stage import GeometryStage
+from rtrecon.stats import FrameTimes
 from rtrecon.types import DEFAULT_FOV_DEG, BgrImage, Frame, Intrinsics, TrackedFace
 
-__all__ = ["FrameTimes", "Reconstructor", "ReconstructorConfig", "reconstruct"]
+__all__ = ["Reconstructor", "ReconstructorConfig", "reconstruct"]
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class FrameTimes:
-    """Where the time of one frame went, in nanoseconds; 0: the stage did not run."""
-
-    detect: int = 0
-    track: int = 0
-    align: int = 0
-    depth: int = 0
-    geometry: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

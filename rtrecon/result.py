@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from rtrecon.geometry.reconstruction import FaceReconstruction
-from rtrecon.pipeline import FrameTimes
+from rtrecon.stats import FrameTimes
 from rtrecon.types import Frame
 
 __all__ = ["Figures", "LiveResult"]

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from rtrecon.host import peak_rss_mb
 
-__all__ = ["STAGES", "RunStats", "Samples"]
+__all__ = ["STAGES", "WORK_STAGES", "FrameTimes", "RunStats", "Samples"]
 
-STAGES = ("capture", "detect", "track", "align", "depth", "geometry", "view")
+
+@dataclass(slots=True)
+class FrameTimes:
+    """Where the time of one frame went, in nanoseconds; 0: the stage did not run."""
+
+    track: int = 0
+    detect: int = 0
+    align: int = 0
+    depth: int = 0
+    geometry: int = 0
+
+
+WORK_STAGES = tuple(stage.name for stage in fields(FrameTimes))
+"""What a `Reconstructor` does with a frame, in that order."""
+STAGES = ("capture", *WORK_STAGES, "view")
+"""All that is timed: the camera's or decoder's part before, the first output that shows after."""
 
 
 class Samples:
@@ -60,6 +76,13 @@ class RunStats:
     def add_stage(self, stage: str, duration_ns: int) -> None:
         """Record one duration of ``stage`` (one of `STAGES`)."""
         self.stage_ms[stage].add(duration_ns * 1e-6)
+
+    def add_times(self, times: FrameTimes) -> None:
+        """Record the stages of a frame that ran."""
+        for stage in WORK_STAGES:
+            duration_ns = getattr(times, stage)
+            if duration_ns:
+                self.add_stage(stage, duration_ns)
 
     def add_frame(self, t_capture_ns: int, t_done_ns: int, *, has_face: bool) -> None:
         """Record that a frame's geometry was ready at ``t_done_ns`` (monotonic)."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from rtrecon.bench.canvas import Canvas
+from rtrecon.bench.results import Distribution, Report, Unpaced
+from rtrecon.stats import WORK_STAGES
 
 __all__ = ["WIDTH", "Chart", "make_charts", "nice_ticks"]
 
@@ -17,11 +19,9 @@ WIDTH = 960
 _LEFT, _RIGHT = 266, 90  # room for the rows' names and for their figures
 _ROW, _RIDGE = 30, 52
 _AXIS = 30
-_STAGES = ("detect", "track", "align", "depth", "geometry", "other")
+_PARTS = (*WORK_STAGES, "other")
 _BINS = 72
 _LABEL_LETTERS = 34
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +34,33 @@ class Chart:
     draw: Callable[[Canvas], None]
 
 
-def make_charts(report: dict[str, Any]) -> list[Chart]:
+def make_charts(report: Report) -> list[Chart]:
     """The charts that the report has figures for."""
-    rows: list[Row] = report["rows"]
-    if report["options"]["stages"]:
-        return [_alone_chart([row for row in rows if row.get("stages_alone")])]
-    measured = [row for row in rows if row.get("open")]
-    if not measured:
+    if report.options["stages"]:
+        alone = [(row.label, row.stages_alone) for row in report.rows if row.stages_alone]
+        return [_alone_chart(alone)]
+    unpaced = [(row.label, row.unpaced) for row in report.rows if row.unpaced is not None]
+    if not unpaced:
         return []
-    rate_hz = report["options"]["rate_hz"]
+    rate_hz = report.options["rate_hz"]
     return [
-        _rate_chart(measured, rate_hz),
-        _stage_chart(measured),
+        _rate_chart(unpaced, rate_hz),
+        _stage_chart(unpaced),
         _ridge_chart(
             f"Grab to geometry at {rate_hz:g} Hz",
             "Milliseconds of each frame from the camera's grab, newest frame wins: what people "
             "feel. Lines: median, p95, p99.",
-            [(row["label"], row["closed"], "latency", "latency_samples_ms") for row in measured],
+            [
+                (row.label, row.paced.latency, row.paced.latency_samples_ms)
+                for row in report.rows
+                if row.paced is not None and row.paced.latency is not None
+            ],
         ),
         _ridge_chart(
             "Time of a frame, as fast as it can",
             "Milliseconds from the picture in memory to the face in metres. "
             "Lines: median, p95, p99.",
-            [(row["label"], row["open"], "frame", "frame_samples_ms") for row in measured],
+            [(label, figures.frame, figures.frame_samples_ms) for label, figures in unpaced],
         ),
     ]
 
@@ -71,18 +75,17 @@ def nice_ticks(most: float, count: int = 6) -> list[float]:
     return [round(k * step, 10) for k in range(math.ceil(most / step - 1e-9) + 1)]
 
 
-def _rate_chart(rows: Sequence[Row], rate_hz: float) -> Chart:
+def _rate_chart(rows: Sequence[tuple[str, Unpaced]], rate_hz: float) -> Chart:
     top, height = 24, 24 + _ROW * len(rows) + _AXIS
 
     def draw(canvas: Canvas) -> None:
-        most = max([rate_hz, *(max(row["open"]["round_fps"]) for row in rows)])
+        most = max([rate_hz, *(max(figures.round_fps) for _, figures in rows)])
         x_of = _axis(canvas, nice_ticks(1.04 * most), top, height - _AXIS, "fps")
-        for k, row in enumerate(rows):
-            figures = row["open"]
-            y, fps = top + k * _ROW, figures["fps"]
-            low, high = min(figures["round_fps"]), max(figures["round_fps"])
-            _name(canvas, row["label"], y)
-            hint = f"{row['label']}: {fps} fps, rounds {low} to {high}, peak {figures['peak_fps']}"
+        for k, (label, figures) in enumerate(rows):
+            y, fps = top + k * _ROW, figures.fps
+            low, high = min(figures.round_fps), max(figures.round_fps)
+            _name(canvas, label, y)
+            hint = f"{label}: {fps} fps, rounds {low} to {high}, peak {figures.peak_fps}"
             canvas.rect(x_of(0), y + 6, x_of(fps) - x_of(0), _ROW - 12, "bar", hint)
             _whisker(canvas, x_of(low), x_of(high), y + _ROW / 2)
             canvas.text(WIDTH - 8, y + 20, f"{fps:.1f} fps", anchor="end")
@@ -94,26 +97,25 @@ def _rate_chart(rows: Sequence[Row], rate_hz: float) -> Chart:
     return Chart("Frames per second", note, height, draw)
 
 
-def _stage_chart(rows: Sequence[Row]) -> Chart:
+def _stage_chart(rows: Sequence[tuple[str, Unpaced]]) -> Chart:
     top, height = 34, 34 + _ROW * len(rows) + _AXIS
 
     def draw(canvas: Canvas) -> None:
         x = float(_LEFT)
-        for stage in _STAGES:
+        for stage in _PARTS:
             canvas.rect(x, 6, 12, 12, stage)
             canvas.text(x + 17, 17, stage, "ink", 12)
             x += 28 + 7.5 * len(stage) + 8
-        most = max(row["open"]["frame"]["mean_ms"] for row in rows)
+        most = max(figures.frame.mean_ms for _, figures in rows)
         x_of = _axis(canvas, nice_ticks(1.02 * most), top, height - _AXIS, "ms")
-        for k, row in enumerate(rows):
+        for k, (label, figures) in enumerate(rows):
             y, at_ms = top + k * _ROW, 0.0
-            _name(canvas, row["label"], y)
-            for stage, ms in _parts(row["open"]):
+            _name(canvas, label, y)
+            for stage, ms in _parts(figures):
                 x0, x1 = x_of(at_ms), x_of(at_ms + ms)
                 canvas.rect(x0, y + 5, max(x1 - x0 - 1, 0.5), _ROW - 10, stage, f"{stage} {ms} ms")
                 at_ms += ms
-            total_ms = row["open"]["frame"]["mean_ms"]
-            canvas.text(WIDTH - 8, y + 20, f"{total_ms:.1f} ms", anchor="end")
+            canvas.text(WIDTH - 8, y + 20, f"{figures.frame.mean_ms:.1f} ms", anchor="end")
 
     note = (
         "Mean milliseconds a frame, as fast as it can. A full detection runs once in many frames: "
@@ -122,19 +124,16 @@ def _stage_chart(rows: Sequence[Row]) -> Chart:
     return Chart("Where the time goes", note, height, draw)
 
 
-def _ridge_chart(title: str, note: str, rows: Sequence[tuple[str, Any, str, str]]) -> Chart:
-    shown = [
-        (label, figures[name], figures[samples])
-        for label, figures, name, samples in rows
-        if figures and figures.get(name)
-    ]
+def _ridge_chart(
+    title: str, note: str, shown: Sequence[tuple[str, Distribution, Sequence[float]]]
+) -> Chart:
     top, height = 8, 8 + _RIDGE * len(shown) + _AXIS
 
     def draw(canvas: Canvas) -> None:
         if not shown:
             return
         # A single stray frame must not squeeze all others into a corner.
-        most = max(min(figures["max_ms"], 1.6 * figures["p99_ms"]) for _, figures, _ in shown)
+        most = max(min(figures.max_ms, 1.6 * figures.p99_ms) for _, figures, _ in shown)
         ticks = nice_ticks(most)
         x_of = _axis(canvas, ticks, top, height - _AXIS, "ms")
         edges = np.linspace(0.0, ticks[-1], _BINS + 1)
@@ -143,12 +142,13 @@ def _ridge_chart(title: str, note: str, rows: Sequence[tuple[str, Any, str, str]
             _name(canvas, label, base - _ROW)
             counts, _ = np.histogram(np.clip(samples, 0.0, ticks[-1]), bins=edges)
             _ridge(canvas, edges, counts, base, x_of, _spoken(label, figures))
-            for name, strong in (("median_ms", True), ("p95_ms", False), ("p99_ms", False)):
-                x = x_of(min(figures[name], ticks[-1]))
+            spots = ((figures.median_ms, True), (figures.p95_ms, False), (figures.p99_ms, False))
+            for ms, strong in spots:
+                x = x_of(min(ms, ticks[-1]))
                 reach = _RIDGE - 16 if strong else 16
                 canvas.line(x, base, x, base - reach, "mark", 2.0 if strong else 1.2)
-            canvas.text(WIDTH - 8, base - 14, f"{figures['median_ms']:.1f} ms", anchor="end")
-            tail = f"p95 {figures['p95_ms']:.1f}"
+            canvas.text(WIDTH - 8, base - 14, f"{figures.median_ms:.1f} ms", anchor="end")
+            tail = f"p95 {figures.p95_ms:.1f}"
             canvas.text(WIDTH - 8, base, tail, "muted", 12, "end")
 
     return Chart(title, note, height, draw)
@@ -172,28 +172,28 @@ def _ridge(
     canvas.line(x_of(float(edges[0])), base, x_of(float(edges[-1])), base, "bar", 1.0)
 
 
-def _alone_chart(rows: Sequence[Row]) -> Chart:
+def _alone_chart(rows: Sequence[tuple[str, Mapping[str, Distribution | None]]]) -> Chart:
     bars = [
-        (f"{stage}, {row['label']}" if len(rows) > 1 else stage, figures)
-        for row in rows
-        for stage, figures in row["stages_alone"].items()
-        if figures
+        (f"{stage}, {label}" if len(rows) > 1 else stage, figures)
+        for label, stages in rows
+        for stage, figures in stages.items()
+        if figures is not None
     ]
     top, height = 8, 8 + _ROW * len(bars) + _AXIS
 
     def draw(canvas: Canvas) -> None:
         if not bars:
             return
-        ticks = nice_ticks(1.02 * max(figures["p95_ms"] for _, figures in bars))
+        ticks = nice_ticks(1.02 * max(figures.p95_ms for _, figures in bars))
         x_of = _axis(canvas, ticks, top, height - _AXIS, "ms")
         for k, (label, figures) in enumerate(bars):
             y = top + k * _ROW
             _name(canvas, label, y)
-            length = x_of(figures["median_ms"]) - x_of(0)
+            length = x_of(figures.median_ms) - x_of(0)
             hint = _spoken(label, figures)
             canvas.rect(x_of(0), y + 6, length, _ROW - 12, "bar", hint)
-            _whisker(canvas, x_of(figures["min_ms"]), x_of(figures["p95_ms"]), y + _ROW / 2)
-            canvas.text(WIDTH - 8, y + 20, f"{figures['median_ms']:.2f} ms", anchor="end")
+            _whisker(canvas, x_of(figures.min_ms), x_of(figures.p95_ms), y + _ROW / 2)
+            canvas.text(WIDTH - 8, y + 20, f"{figures.median_ms:.2f} ms", anchor="end")
 
     note = "Median milliseconds of a call on all faces of a picture; thin line: least to p95."
     return Chart("Stages alone", note, height, draw)
@@ -228,19 +228,19 @@ def _whisker(canvas: Canvas, x0: float, x1: float, y: float) -> None:
         canvas.line(x, y - 4, x, y + 4, "ink", 1.5)
 
 
-def _parts(figures: dict[str, Any]) -> list[tuple[str, float]]:
+def _parts(figures: Unpaced) -> list[tuple[str, float]]:
     """Stage and mean milliseconds a frame, and what is left over."""
     parts = [
-        (stage, round(float(figures["stages"][stage]["mean_per_frame_ms"]), 3))
-        for stage in _STAGES
-        if stage in figures["stages"]
+        (stage, round(figures.stages[stage].mean_per_frame_ms or 0.0, 3))
+        for stage in WORK_STAGES
+        if stage in figures.stages
     ]
-    left = figures["frame"]["mean_ms"] - sum(ms for _, ms in parts)
+    left = figures.frame.mean_ms - sum(ms for _, ms in parts)
     return [*parts, ("other", round(max(left, 0.0), 3))]
 
 
-def _spoken(label: str, figures: dict[str, Any]) -> str:
+def _spoken(label: str, figures: Distribution) -> str:
     return (
-        f"{label}: median {figures['median_ms']:.2f} ms, p95 {figures['p95_ms']:.2f} ms, "
-        f"p99 {figures['p99_ms']:.2f} ms, {figures['samples']} samples"
+        f"{label}: median {figures.median_ms:.2f} ms, p95 {figures.p95_ms:.2f} ms, "
+        f"p99 {figures.p99_ms:.2f} ms, {figures.samples} samples"
     )

@@ -60,19 +60,19 @@ class _Child:
 
     def round(self, message: dict[str, Any]) -> dict[str, Any]:
         """Measure as fast as it can, then at a camera's pace."""
-        from rtrecon.bench.measure import measure_closed_loop, measure_open_loop
+        from rtrecon.bench.measure import measure_paced, measure_unpaced
 
         seconds = float(message["seconds"])
-        opened = measure_open_loop(self._reconstructor, self._pictures, seconds, self._rate_hz)
+        unpaced = measure_unpaced(self._reconstructor, self._pictures, seconds, self._rate_hz)
         drawer = self._drawing(message["view"]) if message["view"] != "none" else None
-        closed = measure_closed_loop(
+        paced = measure_paced(
             self._reconstructor,
             self._pictures,
             seconds,
             self._rate_hz,
             None if drawer is None else drawer.draw,
         )
-        return {"open": opened, "closed": closed, "peak_rss_mb": self._peak_rss_mb()}
+        return {"unpaced": unpaced, "paced": paced, "peak_rss_mb": self._peak_rss_mb()}
 
     def stages(self, message: dict[str, Any]) -> dict[str, Any]:
         """Measure single stages."""

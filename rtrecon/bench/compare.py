@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from rtrecon.bench.figures import told_apart
 from rtrecon.bench.machine import busy_before, same_machine
-from rtrecon.bench.report import main_figure
+from rtrecon.bench.results import Report, RowResult, Used
 
 __all__ = ["Comparison", "compare_reports"]
 
@@ -35,37 +35,33 @@ class Comparison:
         return text + f"{change:+.1f}%){f': {self.note}' if self.note else ''}"
 
 
-def compare_reports(old: dict[str, Any], new: dict[str, Any]) -> tuple[list[Comparison], list[str]]:
+def compare_reports(old: Report, new: Report) -> tuple[list[Comparison], list[str]]:
     """Verdicts on the rows of ``new``, and what makes the two hard to compare."""
-    notes = [f"another machine: {text}" for text in same_machine(old["machine"], new["machine"])]
+    notes = [f"another machine: {text}" for text in same_machine(old.machine, new.machine)]
     for when, report in (("then", old), ("now", new)):
-        if (busy := busy_before(report["machine"])) is not None:
+        if (busy := busy_before(report.machine)) is not None:
             notes.append(f"the machine was busy {when} ({busy}): a verdict may be of that load")
     for name in ("name", "width_px", "height_px"):
-        before, now = old["source"].get(name), new["source"].get(name)
+        before, now = old.source.get(name), new.source.get(name)
         if before != now:
             notes.append(f"another source: {name} {before}, now {now}")
-    known = {_key(row): row for row in old["rows"]}
-    stages = new["options"]["stages"] or [None]
-    found = [_compare(known.get(_key(row)), row, stage) for row in new["rows"] for stage in stages]
+    known = {row.asked: row for row in old.rows}
+    stages = new.options["stages"] or [None]
+    found = [_compare(known.get(row.asked), row, stage) for row in new.rows for stage in stages]
     return found, notes
 
 
-def _key(row: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
-    return tuple(sorted(row["asked"].items()))
-
-
-def _compare(old: dict[str, Any] | None, new: dict[str, Any], stage: str | None) -> Comparison:
-    label = f"{new['label']}, {stage}" if stage else new["label"]
+def _compare(old: RowResult | None, new: RowResult, stage: str | None) -> Comparison:
+    label = f"{new.label}, {stage}" if stage else new.label
     if old is None:
         return Comparison(label, "unknown", None, None, "it was not measured then")
-    before, now = main_figure(old, stage), main_figure(new, stage)
+    before, now = old.main_figure(stage), new.main_figure(stage)
     if before is None or now is None:
         when = "then" if before is None else "now"
         return Comparison(label, "unknown", None, None, f"it has no figures {when}")
-    old_ms, new_ms = float(before["median_ms"]), float(now["median_ms"])
-    note = _used_note(old, new)
-    if min(len(before["round_medians_ms"]), len(now["round_medians_ms"])) < 2:
+    old_ms, new_ms = before.median_ms, now.median_ms
+    note = _used_note(old.used, new.used)
+    if min(len(before.round_medians_ms), len(now.round_medians_ms)) < 2:
         note = "one round has no spread, measure with --repeat 3" + (f"; {note}" if note else "")
         return Comparison(label, "unknown", old_ms, new_ms, note)
     verdict: Verdict = "slower" if new_ms > old_ms else "faster"
@@ -74,10 +70,9 @@ def _compare(old: dict[str, Any] | None, new: dict[str, Any], stage: str | None)
     return Comparison(label, verdict, old_ms, new_ms, note)
 
 
-def _used_note(old: dict[str, Any], new: dict[str, Any]) -> str:
-    before, now = old.get("used") or {}, new.get("used") or {}
+def _used_note(before: Used | None, now: Used | None) -> str:
     return ", ".join(
-        f"{name} {before.get(name)}, now {now.get(name)}"
+        f"{name} {getattr(before, name, None)}, now {getattr(now, name, None)}"
         for name in ("provider", "precision", "threads")
-        if before.get(name) != now.get(name)
+        if getattr(before, name, None) != getattr(now, name, None)
     )

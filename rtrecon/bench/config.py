@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import tyro
 
 from rtrecon.config import CommonConfig, OptionalPath, Provider, parse_size
 from rtrecon.errors import UserError
 
-__all__ = ["STAGES", "BenchConfig", "Stage"]
+__all__ = ["ALONE_STAGES", "BenchConfig", "Stage"]
 
 Stage = Literal["detect", "track", "align", "depth", "geometry", "mesh", "view"]
-STAGES: tuple[Stage, ...] = ("detect", "track", "align", "depth", "geometry", "mesh", "view")
+ALONE_STAGES: tuple[Stage, ...] = get_args(Stage)
+"""What can be measured alone: the stages of a frame, and what may be done with its faces."""
 
 
 @dataclass(kw_only=True)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from rtrecon.bench.results import Distribution, Paced, Stages, Unpaced
+
 __all__ = [
     "NOISY_SPREAD",
-    "closed_loop_figures",
     "distribution",
-    "open_loop_figures",
+    "paced_figures",
     "peak_fps",
     "stage_figures",
     "told_apart",
     "undecided",
+    "unpaced_figures",
 ]
 
 NOISY_SPREAD = 0.15
@@ -26,32 +29,26 @@ NOISY_SPREAD = 0.15
 _PEAK_FRAMES = 30
 _MARGINS = {2: 1.0, 3: 0.5, 4: 0.25}  # by rounds; from simulated medians of like rows
 
-Figures = dict[str, Any]
 
-
-def distribution(rounds_ms: Sequence[Sequence[float]]) -> Figures | None:
-    """Median, p95 and p99 of all samples (milliseconds), and how far the rounds differ.
-
-    ``spread_ms`` is the range of the rounds' medians, None of a single round;
-    ``round_medians_ms`` has one a round. None without samples.
-    """
+def distribution(rounds_ms: Sequence[Sequence[float]]) -> Distribution | None:
+    """Of the samples (milliseconds) of some rounds; None without samples."""
     filled = [samples for samples in rounds_ms if len(samples)]
     if not filled:
         return None
     pooled = np.concatenate([np.asarray(samples, dtype=np.float64) for samples in filled])
     median, p95, p99 = np.percentile(pooled, (50, 95, 99))
     medians = [float(np.median(samples)) for samples in filled]
-    return {
-        "min_ms": _ms(pooled.min()),
-        "median_ms": _ms(median),
-        "p95_ms": _ms(p95),
-        "p99_ms": _ms(p99),
-        "max_ms": _ms(pooled.max()),
-        "mean_ms": _ms(pooled.mean()),
-        "spread_ms": _ms(max(medians) - min(medians)) if len(medians) > 1 else None,
-        "round_medians_ms": [_ms(m) for m in medians],
-        "samples": len(pooled),
-    }
+    return Distribution(
+        min_ms=_ms(pooled.min()),
+        median_ms=_ms(median),
+        p95_ms=_ms(p95),
+        p99_ms=_ms(p99),
+        max_ms=_ms(pooled.max()),
+        mean_ms=_ms(pooled.mean()),
+        spread_ms=_ms(max(medians) - min(medians)) if len(medians) > 1 else None,
+        round_medians_ms=tuple(_ms(m) for m in medians),
+        samples=len(pooled),
+    )
 
 
 def peak_fps(done_s: Sequence[float], frames: int = _PEAK_FRAMES) -> float | None:
@@ -68,60 +65,60 @@ def peak_fps(done_s: Sequence[float], frames: int = _PEAK_FRAMES) -> float | Non
     return round(gaps / least, 2) if least > 0 else None
 
 
-def open_loop_figures(rounds: Sequence[Mapping[str, Any]]) -> Figures | None:
-    """Figures of the rounds of `measure_open_loop`; None without rounds."""
+def unpaced_figures(rounds: Sequence[Mapping[str, Any]]) -> Unpaced | None:
+    """Figures of the rounds of `measure_unpaced`; None without rounds."""
     if not rounds:
         return None
     frames = [len(r["frame_ms"]) for r in rounds]
     rates = [n / r["wall_s"] for n, r in zip(frames, rounds, strict=True)]
     peaks = [peak for r in rounds if (peak := peak_fps(r["done_s"])) is not None]
-    return {
-        "fps": round(statistics.median(rates), 2),
-        "round_fps": [round(rate, 2) for rate in rates],
-        "peak_fps": round(max([*peaks, *rates]), 2),
-        "frame": distribution([r["frame_ms"] for r in rounds]),
-        "capture": distribution([r["capture_ms"] for r in rounds]),
-        "stages": _stages(rounds, sum(frames)),
-        "cpu_s_per_frame": round(sum(r["cpu_s"] for r in rounds) / sum(frames), 6),
-        "faces_per_frame": round(
+    frame = distribution([r["frame_ms"] for r in rounds])
+    assert frame is not None  # a round has three frames at least
+    return Unpaced(
+        fps=round(statistics.median(rates), 2),
+        round_fps=tuple(round(rate, 2) for rate in rates),
+        peak_fps=round(max([*peaks, *rates]), 2),
+        frame=frame,
+        capture=distribution([r["capture_ms"] for r in rounds]),
+        stages=_stages(rounds, sum(frames)),
+        cpu_s_per_frame=round(sum(r["cpu_s"] for r in rounds) / sum(frames), 6),
+        faces_per_frame=round(
             sum(r["faces"] * n for n, r in zip(frames, rounds, strict=True)) / sum(frames), 3
         ),
-        "frames": sum(frames),
-        "frame_samples_ms": [ms for r in rounds for ms in r["frame_ms"]],
-    }
+        frames=sum(frames),
+        frame_samples_ms=tuple(ms for r in rounds for ms in r["frame_ms"]),
+    )
 
 
-def closed_loop_figures(rounds: Sequence[Mapping[str, Any]], rate_hz: float) -> Figures | None:
-    """Figures of the rounds of `measure_closed_loop`; None without rounds."""
+def paced_figures(rounds: Sequence[Mapping[str, Any]], rate_hz: float) -> Paced | None:
+    """Figures of the rounds of `measure_paced`; None without rounds."""
     if not rounds:
         return None
     captured, processed = (sum(r[name] for r in rounds) for name in ("captured", "processed"))
     dropped = sum(r["dropped"] for r in rounds)
     drawn = [r["drawn_ms"] for r in rounds if "drawn_ms" in r]
-    return {
-        "rate_hz": rate_hz,
-        "latency": distribution([r["latency_ms"] for r in rounds]),
-        "stages": _stages(rounds, processed),
-        "fps": round(statistics.median(r["fps"] for r in rounds), 2),
-        "frames_captured": captured,
-        "frames_dropped": dropped,
-        "dropped_share": round(dropped / captured, 4) if captured else None,
-        "cpu_s_per_frame": round(statistics.median(r["cpu_s_per_frame"] for r in rounds), 6),
-        "view": distribution([r["view_ms"] for r in rounds if "view_ms" in r]),
-        "grab_to_drawn": distribution(drawn),
-        # Neither Open3D nor the system says when a picture is on the screen.
-        "grab_to_photon_ms": None,
-        "latency_samples_ms": [ms for r in rounds for ms in r["latency_ms"]],
-    }
+    return Paced(
+        rate_hz=rate_hz,
+        latency=distribution([r["latency_ms"] for r in rounds]),
+        stages=_stages(rounds, processed),
+        fps=round(statistics.median(r["fps"] for r in rounds), 2),
+        frames_captured=captured,
+        frames_dropped=dropped,
+        dropped_share=round(dropped / captured, 4) if captured else None,
+        cpu_s_per_frame=round(statistics.median(r["cpu_s_per_frame"] for r in rounds), 6),
+        view=distribution([r["view_ms"] for r in rounds if "view_ms" in r]),
+        grab_to_drawn=distribution(drawn),
+        latency_samples_ms=tuple(ms for r in rounds for ms in r["latency_ms"]),
+    )
 
 
-def stage_figures(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Figures | None]:
+def stage_figures(rounds: Sequence[Mapping[str, Any]]) -> dict[str, Distribution | None]:
     """Figures of the rounds of `StageBench`, by stage."""
     names = rounds[0]["stage_ms"] if rounds else {}
     return {name: distribution([r["stage_ms"][name] for r in rounds]) for name in names}
 
 
-def told_apart(one: Figures, other: Figures) -> bool:
+def told_apart(one: Distribution, other: Distribution) -> bool:
     """Whether two distributions differ by more than the spread of their rounds.
 
     The ranges of the round medians must not meet, and with few rounds, whose range is easily too
@@ -129,7 +126,7 @@ def told_apart(one: Figures, other: Figures) -> bool:
     different with 2 rounds, one in forty with 3, one in a hundred with 5. A single round tells
     nothing.
     """
-    a, b = one["round_medians_ms"], other["round_medians_ms"]
+    a, b = one.round_medians_ms, other.round_medians_ms
     rounds = min(len(a), len(b))
     if rounds < 2:
         return False
@@ -137,7 +134,7 @@ def told_apart(one: Figures, other: Figures) -> bool:
     return bool(gap > _MARGINS.get(rounds, 0.0) * max(max(a) - min(a), max(b) - min(b)))
 
 
-def undecided(frames: Mapping[str, Figures]) -> list[tuple[str, str]]:
+def undecided(frames: Mapping[str, Distribution]) -> list[tuple[str, str]]:
     """Pairs of rows, by name, whose difference is within the spread of their rounds."""
     return [
         (one, other)
@@ -146,15 +143,15 @@ def undecided(frames: Mapping[str, Figures]) -> list[tuple[str, str]]:
     ]
 
 
-def _stages(rounds: Sequence[Mapping[str, Any]], frames: int) -> dict[str, Figures]:
+def _stages(rounds: Sequence[Mapping[str, Any]], frames: int) -> Stages:
     """As `distribution`, with ``mean_per_frame_ms``: a stage may not run in every frame."""
-    stages: dict[str, Figures] = {}
+    stages: Stages = {}
     for name in rounds[0]["stage_ms"]:
         figures = distribution([r["stage_ms"][name] for r in rounds])
         if figures is not None:
             total_ms = sum(sum(r["stage_ms"][name]) for r in rounds)
-            figures["mean_per_frame_ms"] = _ms(total_ms / max(frames, 1))
-            stages[name] = figures
+            mean_ms = _ms(total_ms / max(frames, 1))
+            stages[name] = replace(figures, mean_per_frame_ms=mean_ms)
     return stages
 
 

@@ -13,12 +13,10 @@ from rtrecon.capture import CaptureThread
 from rtrecon.live_pipeline import LivePipeline
 from rtrecon.pipeline import Reconstructor
 from rtrecon.result import LiveResult
-from rtrecon.stats import RunStats
+from rtrecon.stats import WORK_STAGES, RunStats
 from rtrecon.types import BgrImage, Frame
 
-__all__ = ["PIPELINE_STAGES", "measure_closed_loop", "measure_open_loop", "settle"]
-
-PIPELINE_STAGES = ("detect", "track", "align", "depth", "geometry")
+__all__ = ["measure_paced", "measure_unpaced", "settle"]
 
 _SETTLING_FRAMES = 5  # the first has a full detection, the next fill the pools of memory
 _LEAST_FRAMES = 3
@@ -37,7 +35,7 @@ def settle(reconstructor: Reconstructor, pictures: BgrImage, rate_hz: float) -> 
     return t_ns
 
 
-def measure_open_loop(
+def measure_unpaced(
     reconstructor: Reconstructor, pictures: BgrImage, seconds: float, rate_hz: float
 ) -> dict[str, Any]:
     """Reconstruct picture after picture for ``seconds`` on the calling thread.
@@ -56,7 +54,7 @@ def measure_open_loop(
     frame_ms: list[float] = []
     capture_ms: list[float] = []
     done_s: list[float] = []
-    stage_ms: dict[str, list[float]] = {stage: [] for stage in PIPELINE_STAGES}
+    stage_ms: dict[str, list[float]] = {stage: [] for stage in WORK_STAGES}
     faces = 0
     cpu_start_s = time.process_time()
     start_ns = time.perf_counter_ns()
@@ -86,7 +84,7 @@ def measure_open_loop(
     }
 
 
-def measure_closed_loop(
+def measure_paced(
     reconstructor: Reconstructor,
     pictures: BgrImage,
     seconds: float,
@@ -131,7 +129,7 @@ def measure_closed_loop(
     measured = {
         "latency_ms": _rounded(stats.latency_ms.values().tolist()),
         "stage_ms": {
-            stage: _rounded(stats.stage_ms[stage].values().tolist()) for stage in PIPELINE_STAGES
+            stage: _rounded(stats.stage_ms[stage].values().tolist()) for stage in WORK_STAGES
         },
         "captured": len(source.grabbed_ns) - _SLOT_FRAMES,
         "dropped": len(source.grabbed_ns) - _SLOT_FRAMES - stats.frames_processed,
@@ -174,7 +172,7 @@ class _SettledStats(RunStats):
 
 def _add_stages(stage_ms: dict[str, list[float]], reconstructor: Reconstructor) -> None:
     times = reconstructor.times
-    for stage in PIPELINE_STAGES:
+    for stage in WORK_STAGES:
         duration_ns = getattr(times, stage)
         if duration_ns:
             stage_ms[stage].append(duration_ns * 1e-6)

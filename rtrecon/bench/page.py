@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
 from rtrecon.bench.canvas import COLORS
 from rtrecon.bench.charts import make_charts
+from rtrecon.bench.results import Distribution, Report, RowResult
 from rtrecon.bench.svg import chart_svg
 
 __all__ = ["page_html"]
@@ -52,25 +53,25 @@ pipeline; “geometry” makes the triangles too; “mesh” is a GLB in memory.
 
 # Heading, path to the figure, digits, factor.
 _COLUMNS: tuple[tuple[str, tuple[str, ...], int, float], ...] = (
-    ("fps", ("open", "fps"), 1, 1),
-    ("peak fps", ("open", "peak_fps"), 1, 1),
-    ("frame ms", ("open", "frame", "median_ms"), 2, 1),
-    ("p95", ("open", "frame", "p95_ms"), 2, 1),
-    ("p99", ("open", "frame", "p99_ms"), 2, 1),
-    ("±", ("open", "frame", "spread_ms"), 2, 1),
-    ("paced ms", ("closed", "latency", "median_ms"), 2, 1),
-    ("p95", ("closed", "latency", "p95_ms"), 2, 1),
-    ("p99", ("closed", "latency", "p99_ms"), 2, 1),
-    ("±", ("closed", "latency", "spread_ms"), 2, 1),
-    ("dropped %", ("closed", "dropped_share"), 1, 100),
+    ("fps", ("unpaced", "fps"), 1, 1),
+    ("peak fps", ("unpaced", "peak_fps"), 1, 1),
+    ("frame ms", ("unpaced", "frame", "median_ms"), 2, 1),
+    ("p95", ("unpaced", "frame", "p95_ms"), 2, 1),
+    ("p99", ("unpaced", "frame", "p99_ms"), 2, 1),
+    ("±", ("unpaced", "frame", "spread_ms"), 2, 1),
+    ("paced ms", ("paced", "latency", "median_ms"), 2, 1),
+    ("p95", ("paced", "latency", "p95_ms"), 2, 1),
+    ("p99", ("paced", "latency", "p99_ms"), 2, 1),
+    ("±", ("paced", "latency", "spread_ms"), 2, 1),
+    ("dropped %", ("paced", "dropped_share"), 1, 100),
     ("first frame s", ("first_frame_s",), 2, 1),
-    ("CPU ms a frame", ("open", "cpu_s_per_frame"), 1, 1000),
+    ("CPU ms a frame", ("unpaced", "cpu_s_per_frame"), 1, 1000),
     ("peak RSS MiB", ("peak_rss_mb",), 0, 1),
     ("GPU MiB", ("gpu_memory_mb",), 0, 1),
 )
 _DRAWN_COLUMNS: tuple[tuple[str, tuple[str, ...], int, float], ...] = (
-    ("drawn ms", ("closed", "grab_to_drawn", "median_ms"), 2, 1),
-    ("p95", ("closed", "grab_to_drawn", "p95_ms"), 2, 1),
+    ("drawn ms", ("paced", "grab_to_drawn", "median_ms"), 2, 1),
+    ("p95", ("paced", "grab_to_drawn", "p95_ms"), 2, 1),
 )
 _STAGE_COLUMNS: tuple[tuple[str, tuple[str, ...], int, float], ...] = tuple(
     (title, (spot,), 3, 1)
@@ -84,9 +85,9 @@ _STAGE_COLUMNS: tuple[tuple[str, tuple[str, ...], int, float], ...] = tuple(
 )
 
 
-def page_html(report: dict[str, Any], comparison: Sequence[str] = ()) -> str:
+def page_html(report: Report, comparison: Sequence[str] = ()) -> str:
     """The page of a report; ``comparison`` are lines about an earlier one."""
-    source, options = report["source"], report["options"]
+    source, options = report.source, report.options
     style = _STYLE % {
         "light": "".join(f"--{name}: {tone.light}; " for name, tone in COLORS.items()),
         "dark": "".join(f"--{name}: {tone.dark}; " for name, tone in COLORS.items()),
@@ -95,14 +96,14 @@ def page_html(report: dict[str, Any], comparison: Sequence[str] = ()) -> str:
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>rtrecon bench, {escape(report['created_utc'])}</title>",
+        f"<title>rtrecon bench, {escape(report.created_utc)}</title>",
         f"<style>{style}</style></head><body>",
         "<h1>rtrecon bench</h1>",
-        f'<p class="sub">{escape(report["created_utc"])}, {escape(source["name"])} '
+        f'<p class="sub">{escape(report.created_utc)}, {escape(source["name"])} '
         f"{source['width_px']}x{source['height_px']}, {source['pictures']} pictures; "
-        f"{escape(report['common'])}{'; interrupted' if report['interrupted'] else ''}</p>",
-        _facts(report["machine"]),
-        _list("Warnings", report["warnings"], "warnings"),
+        f"{escape(report.common)}{'; interrupted' if report.interrupted else ''}</p>",
+        _facts(report.machine),
+        _list("Warnings", report.warnings, "warnings"),
         _list("Compared with before", comparison, "comparison"),
     ]
     for chart in make_charts(report):
@@ -110,13 +111,13 @@ def page_html(report: dict[str, Any], comparison: Sequence[str] = ()) -> str:
         parts.append(f'<div class="chart">{chart_svg(chart)}</div>')
     parts.append("<h2>Figures</h2>")
     if options["stages"]:
-        parts.append(_stage_table(report["rows"], lambda row: row.get("stages_alone") or {}))
+        parts.append(_stage_table(report.rows, lambda row: row.stages_alone or {}))
     else:
-        parts.append(_table(report["rows"]))
+        parts.append(_table(report.rows))
         parts.append("<h2>Stages within the frame</h2>")
         parts.append('<p class="note">As fast as it can, in the frames in which a stage ran.</p>')
-        done = [row for row in report["rows"] if row.get("open")]
-        parts.append(_stage_table(done, lambda row: row["open"]["stages"]))
+        done = [row for row in report.rows if row.unpaced is not None]
+        parts.append(_stage_table(done, lambda row: row.unpaced.stages if row.unpaced else {}))
     ways = _ALONE if options["stages"] else _WHOLE.format(rate=options["rate_hz"])
     how = _HOW.format(repeat=options["repeat"], seconds=options["seconds"], ways=ways)
     parts.append(f"<h2>How it was measured</h2><p>{how}</p>")
@@ -155,35 +156,36 @@ def _list(title: str, lines: Sequence[str], css: str) -> str:
     return f'<div class="{css}"><strong>{title}</strong><ul>{items}</ul></div>'
 
 
-def _table(rows: Sequence[dict[str, Any]]) -> str:
-    drawn = any((row.get("closed") or {}).get("grab_to_drawn") for row in rows)
+def _table(rows: Sequence[RowResult]) -> str:
+    drawn = any(row.paced is not None and row.paced.grab_to_drawn is not None for row in rows)
     columns = (*_COLUMNS, *(_DRAWN_COLUMNS if drawn else ()))
     heads = "".join(f"<th>{title}</th>" for title, *_ in columns)
     lines = [f"<tr><th>what</th><th>runs on</th>{heads}</tr>"]
     for row in rows:
-        name = f"<td>{escape(row['label'])}</td>"
-        if row["error"]:
-            failed = _failed(row["error"], len(columns) + 1)
+        name = f"<td>{escape(row.label)}</td>"
+        if row.error:
+            failed = _failed(row.error, len(columns) + 1)
             lines.append(f"<tr>{name}{failed}</tr>")
-        if not row.get("open"):
+        used = row.used
+        if row.unpaced is None or used is None:
             continue
-        used = row.get("used") or {}
-        threads = "1 thread" if used.get("threads") == 1 else f"{used.get('threads')} threads"
-        where = f"{used.get('provider')} {used.get('precision')}, {threads}"
+        threads = "1 thread" if used.threads == 1 else f"{used.threads} threads"
+        where = f"{used.provider} {used.precision}, {threads}"
         cells = "".join(f"<td>{_figure(row, *column[1:])}</td>" for column in columns)
         lines.append(f"<tr>{name}<td>{escape(where)}</td>{cells}</tr>")
     return f'<div class="scroll"><table>{"".join(lines)}</table></div>'
 
 
 def _stage_table(
-    rows: Sequence[dict[str, Any]], stages_of: Callable[[dict[str, Any]], dict[str, Any]]
+    rows: Sequence[RowResult],
+    stages_of: Callable[[RowResult], Mapping[str, Distribution | None]],
 ) -> str:
     heads = "".join(f"<th>{title}</th>" for title, *_ in _STAGE_COLUMNS)
     lines = [f"<tr><th>what</th><th>stage</th>{heads}</tr>"]
     for row in rows:
-        name = f"<td>{escape(row['label'])}</td>"
-        if row["error"]:
-            failed = _failed(row["error"], len(_STAGE_COLUMNS) + 1)
+        name = f"<td>{escape(row.label)}</td>"
+        if row.error:
+            failed = _failed(row.error, len(_STAGE_COLUMNS) + 1)
             lines.append(f"<tr>{name}{failed}</tr>")
         for stage, figures in stages_of(row).items():
             cells = "".join(f"<td>{_figure(figures, *c[1:])}</td>" for c in _STAGE_COLUMNS)
@@ -197,5 +199,5 @@ def _failed(error: str, columns: int) -> str:
 
 def _figure(figures: Any, path: Sequence[str], digits: int, factor: float) -> str:
     for name in path:
-        figures = (figures or {}).get(name)
+        figures = getattr(figures, name, None)
     return "–" if figures is None else f"{figures * factor:.{digits}f}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from rtrecon.bench.canvas import COLORS, Anchor, Color
 from rtrecon.bench.charts import WIDTH, make_charts
 from rtrecon.bench.machine import machine_line
+from rtrecon.bench.results import Report
 from rtrecon.draw.png import encode_png
 from rtrecon.types import BgrImage
 
@@ -23,18 +23,18 @@ _LETTER = 30.0  # canvas size of text at OpenCV's scale 1
 _GAP, _HEADER = 34, 44
 
 
-def draw_png(report: dict[str, Any]) -> bytes:
+def draw_png(report: Report) -> bytes:
     """All charts of a report, one below the other, as the bytes of a PNG file."""
     return encode_png(draw_charts(report))
 
 
-def draw_charts(report: dict[str, Any]) -> BgrImage:
+def draw_charts(report: Report) -> BgrImage:
     """All charts of a report, (H, W, 3) uint8 BGR on white."""
     charts = make_charts(report)
     height = 76 + sum(chart.height + _HEADER + _GAP for chart in charts) + (0 if charts else 60)
     canvas = _RasterCanvas(height)
-    canvas.text(16, 34, f"rtrecon bench: {report['common']}", "ink", 20)
-    canvas.text(16, 58, machine_line(report["machine"])[:150], "muted", 11)
+    canvas.text(16, 34, f"rtrecon bench: {report.common}", "ink", 20)
+    canvas.text(16, 58, machine_line(report.machine)[:150], "muted", 11)
     if not charts:
         canvas.text(16, 110, "no combination gave figures", "mark", 14)
     y = 76 + 12

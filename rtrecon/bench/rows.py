@@ -11,8 +11,9 @@ import psutil
 
 from rtrecon.bench.combination import Combination, round_order
 from rtrecon.bench.config import BenchConfig
-from rtrecon.bench.figures import closed_loop_figures, open_loop_figures, stage_figures
+from rtrecon.bench.figures import paced_figures, stage_figures, unpaced_figures
 from rtrecon.bench.process import ChildError, MeasuredProcess
+from rtrecon.bench.results import RowResult, Used
 from rtrecon.host import gpu_memory_mb
 
 __all__ = ["Row", "measure_rows", "trace_first"]
@@ -47,27 +48,26 @@ class Row:
             self.process.close()
             self.process = None
 
-    def figures(self, rate_hz: float) -> dict[str, Any]:
-        """The row as it goes into the JSON file."""
-        row: dict[str, Any] = {
-            "label": self.label,
-            "asked": self.combination.as_dict(),
-            "used": self.started.get("used"),
-            "error": self.error,
-            "rounds": len(self.rounds),
-            "first_frame_s": self.started.get("first_frame_s"),
-        }
-        if any("stage_ms" in r for r in self.rounds):
-            row["stages_alone"] = stage_figures(self.rounds)
-            row["view"] = self.rounds[-1]["view"]
-        else:
-            row["open"] = open_loop_figures([r["open"] for r in self.rounds])
-            row["closed"] = closed_loop_figures([r["closed"] for r in self.rounds], rate_hz)
+    def result(self, rate_hz: float) -> RowResult:
+        """What is known so far, as it goes into the report."""
+        used = self.started.get("used")
+        alone = any("stage_ms" in r for r in self.rounds)
         peaks = [r["peak_rss_mb"] for r in self.rounds]
-        row["peak_rss_mb"] = max(peaks, default=None)
-        row["gpu_memory_mb"] = self.gpu_memory_mb
-        row["idle_cpu_s"] = round(self.idle_cpu_s, 3)
-        return row
+        return RowResult(
+            label=self.label,
+            asked=self.combination,
+            used=None if used is None else Used(**used),
+            error=self.error,
+            rounds=len(self.rounds),
+            first_frame_s=self.started.get("first_frame_s"),
+            unpaced=None if alone else unpaced_figures([r["unpaced"] for r in self.rounds]),
+            paced=None if alone else paced_figures([r["paced"] for r in self.rounds], rate_hz),
+            stages_alone=stage_figures(self.rounds) if alone else None,
+            view=self.rounds[-1]["view"] if alone else None,
+            peak_rss_mb=max(peaks, default=None),
+            gpu_memory_mb=self.gpu_memory_mb,
+            idle_cpu_s=round(self.idle_cpu_s, 3),
+        )
 
 
 def measure_rows(rows: Sequence[Row], config: BenchConfig, changed: Callable[[], None]) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import IO
 
+from rtrecon.bench.results import Report, RowResult
 from rtrecon.bench.rows import Row
 from rtrecon.console import leave_bottom, stay_at_bottom
 
@@ -65,9 +66,9 @@ class LiveTable:
     def put_back(self) -> None:
         """Draw the table as the rows are now."""
         size = shutil.get_terminal_size()
-        figures = [row.figures(self._rate_hz) for row in self._rows]
+        results = [row.result(self._rate_hz) for row in self._rows]
         states = [row.state for row in self._rows]
-        lines = _lines(figures, states)[: size.lines - 2]
+        lines = _lines(results, states)[: size.lines - 2]
         self._stream.write("".join(line[: size.columns - 1] + "\n" for line in lines))
         self._stream.flush()
         self._lines = len(lines)
@@ -85,23 +86,23 @@ class LiveTable:
             self._stream.flush()
 
 
-def final_table(report: dict[str, Any]) -> str:
+def final_table(report: Report) -> str:
     """The rows of a report for people, in the order in which they were asked for."""
-    return "\n".join(_lines(report["rows"], None))
+    return "\n".join(_lines(report.rows, None))
 
 
-def _lines(rows: Sequence[dict[str, Any]], states: Sequence[str] | None) -> list[str]:
-    alone = any("stages_alone" in row for row in rows)
+def _lines(rows: Sequence[RowResult], states: Sequence[str] | None) -> list[str]:
+    alone = any(row.stages_alone is not None for row in rows)
     columns = ("stage", "min ms", "median ms", "p95 ms", "±", "calls") if alone else _COLUMNS
-    drawn = not alone and any((row.get("closed") or {}).get("grab_to_drawn") for row in rows)
+    drawn = any(row.paced is not None and row.paced.grab_to_drawn is not None for row in rows)
     table = [["", *([""] if states else []), *columns, *(_DRAWN if drawn else ())]]
     failures: dict[str, list[str]] = {}
     for k, row in enumerate(rows):
-        if row["error"]:
-            failures.setdefault(row["error"], []).append(row["label"])
+        if row.error:
+            failures.setdefault(row.error, []).append(row.label)
         for cells in _stage_cells(row) if alone else [_cells(row)]:
             state = [states[k]] if states else []
-            table.append([row["label"], *state, *cells, *(_drawn_cells(row) if drawn else ())])
+            table.append([row.label, *state, *cells, *(_drawn_cells(row) if drawn else ())])
     widths = [max(len(line[k]) for line in table) for k in range(len(table[0]))]
     left = {0, 1} if states or alone else {0}
     lines = [
@@ -118,37 +119,37 @@ def _lines(rows: Sequence[dict[str, Any]], states: Sequence[str] | None) -> list
     return lines
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
-    opened, closed = row.get("open") or {}, row.get("closed") or {}
-    frame, latency = opened.get("frame") or {}, closed.get("latency") or {}
-    share, cpu_s = closed.get("dropped_share"), opened.get("cpu_s_per_frame")
+def _cells(row: RowResult) -> list[str]:
+    unpaced, paced = row.unpaced, row.paced
+    frame = None if unpaced is None else unpaced.frame
+    latency = None if paced is None else paced.latency
     return [
-        _number(opened.get("fps"), 1),
-        _number(opened.get("peak_fps"), 1),
-        *(_number(frame.get(name), 2) for name in ("median_ms", "p95_ms", "p99_ms", "spread_ms")),
-        *(_number(latency.get(name), 2) for name in ("median_ms", "p95_ms", "p99_ms")),
-        _number(None if share is None else 100 * share, 1),
-        _number(row["first_frame_s"], 2),
-        _number(None if cpu_s is None else 1000 * cpu_s, 1),
-        _number(row["peak_rss_mb"], 0),
-        _number(row["gpu_memory_mb"], 0),
+        _number(unpaced, "fps", 1),
+        _number(unpaced, "peak_fps", 1),
+        *(_number(frame, name, 2) for name in ("median_ms", "p95_ms", "p99_ms", "spread_ms")),
+        *(_number(latency, name, 2) for name in ("median_ms", "p95_ms", "p99_ms")),
+        _number(paced, "dropped_share", 1, 100),
+        _number(row, "first_frame_s", 2),
+        _number(unpaced, "cpu_s_per_frame", 1, 1000),
+        _number(row, "peak_rss_mb", 0),
+        _number(row, "gpu_memory_mb", 0),
     ]
 
 
-def _drawn_cells(row: dict[str, Any]) -> list[str]:
-    drawn = (row.get("closed") or {}).get("grab_to_drawn") or {}
-    return [_number(drawn.get(name), 2) for name in ("median_ms", "p95_ms")]
+def _drawn_cells(row: RowResult) -> list[str]:
+    drawn = None if row.paced is None else row.paced.grab_to_drawn
+    return [_number(drawn, name, 2) for name in ("median_ms", "p95_ms")]
 
 
-def _stage_cells(row: dict[str, Any]) -> list[list[str]]:
+def _stage_cells(row: RowResult) -> list[list[str]]:
     lines = []
-    for stage, figures in (row.get("stages_alone") or {}).items():
-        name = f"{stage} ({row['view']})" if stage == "view" else stage
+    for stage, figures in (row.stages_alone or {}).items():
+        name = f"{stage} ({row.view})" if stage == "view" else stage
         if figures is None:
             lines.append([name, *["-"] * 5])
             continue
         spots = ("min_ms", "median_ms", "p95_ms", "spread_ms")
-        lines.append([name, *(_number(figures[s], 3) for s in spots), str(figures["samples"])])
+        lines.append([name, *(_number(figures, s, 3) for s in spots), str(figures.samples)])
     return lines or [["-"] * 6]
 
 
@@ -156,11 +157,13 @@ def _brief(row: Row) -> str:
     if row.error is not None:
         return f": {row.error}"
     last = row.rounds[-1] if row.rounds else None
-    if last is None or "open" not in last or not row.state.endswith("done"):
+    if last is None or "unpaced" not in last or not row.state.endswith("done"):
         return ""
-    opened = last["open"]
-    return f", {len(opened['frame_ms']) / opened['wall_s']:.1f} fps"
+    unpaced = last["unpaced"]
+    return f", {len(unpaced['frame_ms']) / unpaced['wall_s']:.1f} fps"
 
 
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
+def _number(figures: object, name: str, digits: int, factor: float = 1.0) -> str:
+    """The figure of that name in words; a dash where there is none."""
+    value = getattr(figures, name, None)
+    return "-" if value is None else f"{factor * value:.{digits}f}"

@@ -18,14 +18,13 @@ from rtrecon.bench.memory_source import MemorySource
 from rtrecon.capture import CaptureThread
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.live_pipeline import LivePipeline
-from rtrecon.pipeline import FrameTimes, Reconstructor
-from rtrecon.stats import RunStats
+from rtrecon.pipeline import Reconstructor
+from rtrecon.stats import WORK_STAGES, FrameTimes, RunStats
 from rtrecon.types import BgrImage, Frame
 
 __all__ = ["TracedReconstructor", "trace_events", "trace_pipeline"]
 
 _CAPTURE, _WORKER, _VIEW = 1, 2, 3
-_ORDER = ("track", "detect", "align", "depth", "geometry")  # as they follow one another
 
 
 class TracedReconstructor(Reconstructor):
@@ -136,7 +135,7 @@ def trace_events(
         events.append(complete(_WORKER, f"frame {index}", "frame", start_ns, end_ns, **more))
         events.append(flow("t" if index in drawn else "f", _WORKER, index, start_ns))
         at_ns = start_ns
-        for stage in _ORDER:
+        for stage in WORK_STAGES:
             duration_ns = getattr(times, stage)
             if duration_ns:
                 stop_ns = min(at_ns + duration_ns, end_ns)

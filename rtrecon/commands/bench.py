@@ -16,6 +16,7 @@ from rtrecon.bench.machine import machine_line
 from rtrecon.bench.pictures import Footage, load_footage, write_pictures
 from rtrecon.bench.process import ChildError
 from rtrecon.bench.report import csv_text, make_report, read_report
+from rtrecon.bench.results import Report
 from rtrecon.bench.rows import Row, measure_rows, trace_first
 from rtrecon.bench.table import LiveTable, final_table
 from rtrecon.console import sigterm_interrupts
@@ -118,21 +119,21 @@ def _trace(config: BenchConfig, rows: Sequence[Row]) -> dict[str, Any] | None:
     return trace
 
 
-def _print(report: dict[str, Any], old: dict[str, Any] | None) -> list[str]:
+def _print(report: Report, old: Report | None) -> list[str]:
     """Print the result; returns the lines of the comparison."""
-    print(machine_line(report["machine"]))  # noqa: T201
-    source = report["source"]
+    print(machine_line(report.machine))  # noqa: T201
+    source = report.source
     print(  # noqa: T201
         f"{source['name']}, {source['pictures']} pictures decoded beforehand; "
-        f"paced at {report['options']['rate_hz']:g} Hz; {report['common']}"
+        f"paced at {report.options['rate_hz']:g} Hz; {report.common}"
     )
     print(final_table(report))  # noqa: T201
-    for warning in report["warnings"]:
+    for warning in report.warnings:
         logger.warning("%s", warning)
     if old is None:
         return []
     comparisons, notes = compare_reports(old, report)
-    lines = [f"compared with {old['created_utc']}: {c}" for c in comparisons]
+    lines = [f"compared with {old.created_utc}: {c}" for c in comparisons]
     for note in notes:
         logger.warning("%s", note)
     for line in lines:
@@ -142,13 +143,13 @@ def _print(report: dict[str, Any], old: dict[str, Any] | None) -> list[str]:
 
 def _write(
     config: BenchConfig,
-    report: dict[str, Any],
+    report: Report,
     comparison: list[str],
     trace: dict[str, Any] | None,
 ) -> None:
     files: dict[Path, bytes] = {}
     if config.json is not None:
-        files[config.json] = (json.dumps(report, indent=1) + "\n").encode()
+        files[config.json] = (json.dumps(report.to_json(), indent=1) + "\n").encode()
     if config.csv is not None:
         files[config.csv] = csv_text(report).encode()
     if config.plot is not None:

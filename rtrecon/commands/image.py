@@ -310,10 +310,7 @@ def _json_line(
 def _add_times(
     stats: RunStats, reconstructor: Reconstructor, start_ns: int, *, has_face: bool
 ) -> None:
-    for stage in ("detect", "align", "depth", "geometry"):
-        duration_ns = getattr(reconstructor.times, stage)
-        if duration_ns:
-            stats.add_stage(stage, duration_ns)
+    stats.add_times(reconstructor.times)
     stats.add_frame(start_ns, time.monotonic_ns(), has_face=has_face)
 
 

@@ -10,6 +10,7 @@ from rtrecon.bench.combination import Combination, labels
 from rtrecon.bench.config import BenchConfig
 from rtrecon.bench.pictures import Footage
 from rtrecon.bench.report import make_report
+from rtrecon.bench.results import Report
 from rtrecon.bench.rows import Row
 
 MACHINE: dict[str, Any] = {
@@ -33,7 +34,7 @@ def one_round(median_ms: float, *, frames: int = 40) -> dict[str, Any]:
     """A round whose frames take ``median_ms``, half of it in the depth model."""
     ms = [median_ms + 0.01 * (k - frames // 2) for k in range(frames)]
     return {
-        "open": {
+        "unpaced": {
             "frame_ms": ms,
             "capture_ms": [0.1] * frames,
             "stage_ms": {
@@ -48,7 +49,7 @@ def one_round(median_ms: float, *, frames: int = 40) -> dict[str, Any]:
             "cpu_s": frames * 0.02,
             "faces": 1.0,
         },
-        "closed": {
+        "paced": {
             "latency_ms": [v + 1 for v in ms],
             "stage_ms": {"depth": [0.6 * median_ms] * frames},
             "captured": frames + 2,
@@ -67,7 +68,7 @@ def report_of(
     *,
     machine: dict[str, Any] | None = None,
     interrupted: bool = False,
-) -> dict[str, Any]:
+) -> Report:
     """A report of one row a model: the medians of its rounds, or why it failed."""
     names = [*medians_ms, *(failed or {})]
     combinations = [Combination(name, "auto", None, 640, 480, 1, None) for name in names]
@@ -77,7 +78,13 @@ def report_of(
         if combination.model in medians_ms:
             row.started = {
                 "first_frame_s": 0.8,
-                "used": {"model": label, "provider": "cpu", "precision": "int8", "threads": 2},
+                "used": {
+                    "model": label,
+                    "provider": "cpu",
+                    "precision": "int8",
+                    "threads": 2,
+                    "crop_px": 192,
+                },
             }
             row.rounds = [one_round(median) for median in medians_ms[combination.model]]
         else:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,8 +42,8 @@ def test_rows_are_matched_by_what_was_asked_for() -> None:
 
 def test_another_machine_or_source_is_said() -> None:
     old, new = report_of({"m": [10.0, 10.0]}), report_of({"m": [10.0, 10.0]})
-    old["machine"] = {**MACHINE, "cpu": "Another"}
-    old["source"] = {**old["source"], "name": "other.mp4"}
+    source = {**old.source, "name": "other.mp4"}
+    old = replace(old, machine={**MACHINE, "cpu": "Another"}, source=source)
     _, notes = compare_reports(old, new)
     assert any("Another" in note for note in notes)
     assert any("other.mp4" in note for note in notes)
@@ -59,7 +60,9 @@ def test_a_busy_machine_is_said(busy: str) -> None:
 
 def test_another_provider_under_auto_is_said() -> None:
     old, new = report_of({"m": [10.0, 10.0]}), report_of({"m": [5.0, 5.0]})
-    new["rows"][0]["used"]["provider"] = "cuda"
+    (row,) = new.rows
+    assert row.used is not None
+    new = replace(new, rows=(replace(row, used=replace(row.used, provider="cuda")),))
     (found,), _ = compare_reports(old, new)
     assert "provider cpu, now cuda" in str(found)
 
@@ -72,7 +75,8 @@ def test_another_provider_under_auto_is_said() -> None:
         ("[1]", "no benchmark"),
         ('{"format": "rtrecon-stats"}', "no benchmark"),
         ('{"format": "rtrecon-bench", "version": 99}', "version 99"),
-        ('{"format": "rtrecon-bench", "version": 1, "rows": [1]}', "damaged"),
+        ('{"format": "rtrecon-bench", "version": 2, "rows": [1]}', "damaged"),
+        ('{"format": "rtrecon-bench", "version": 1, "rows": []}', "version 1 of the format"),
     ],
 )
 def test_what_is_no_benchmark_is_refused(tmp_path: Path, content: str | None, words: str) -> None:
@@ -86,5 +90,5 @@ def test_what_is_no_benchmark_is_refused(tmp_path: Path, content: str | None, wo
 def test_a_report_survives_the_file(tmp_path: Path) -> None:
     report = report_of({"m": [10.0, 11.0]}, {"x": "gone"})
     path = tmp_path / "new.json"
-    path.write_text(json.dumps(report), encoding="utf-8")
+    path.write_text(json.dumps(report.to_json()), encoding="utf-8")
     assert read_report(path) == report

@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rtrecon.bench.config import STAGES
+from rtrecon.bench.config import ALONE_STAGES
 from rtrecon.bench.drawing import open_drawer, view_to_use
-from rtrecon.bench.figures import closed_loop_figures, open_loop_figures
-from rtrecon.bench.measure import PIPELINE_STAGES, measure_closed_loop, measure_open_loop
+from rtrecon.bench.figures import paced_figures, unpaced_figures
+from rtrecon.bench.measure import measure_paced, measure_unpaced
 from rtrecon.bench.pictures import load_footage, write_pictures
 from rtrecon.bench.stage_measure import StageBench
 from rtrecon.bench.trace import TracedReconstructor, trace_events, trace_pipeline
 from rtrecon.capture.sources import DEMO_CLIP
 from rtrecon.errors import UserError
-from rtrecon.pipeline import FrameTimes, Reconstructor
+from rtrecon.pipeline import Reconstructor
+from rtrecon.stats import STAGES, WORK_STAGES, FrameTimes
 from rtrecon.types import BgrImage
 
 
@@ -36,7 +37,7 @@ def reconstructor(dome_model: Path) -> Reconstructor:
 
 
 def test_as_fast_as_it_can(reconstructor: Reconstructor, pictures: BgrImage) -> None:
-    measured = measure_open_loop(reconstructor, pictures, 0.2, 30.0)
+    measured = measure_unpaced(reconstructor, pictures, 0.2, 30.0)
     frames = len(measured["frame_ms"])
     assert frames >= 3
     assert len(measured["done_s"]) == len(measured["capture_ms"]) == frames
@@ -49,16 +50,16 @@ def test_as_fast_as_it_can(reconstructor: Reconstructor, pictures: BgrImage) -> 
     assert 0 < stages_ms <= sum(measured["frame_ms"]) + 0.01 * frames
     assert sum(measured["frame_ms"]) <= 1000 * measured["wall_s"]
     assert measured["cpu_s"] > 0
-    figures = open_loop_figures([measured])
+    figures = unpaced_figures([measured])
     assert figures is not None
-    assert figures["faces_per_frame"] == 2.0
+    assert figures.faces_per_frame == 2.0
 
 
 def test_at_a_cameras_pace_every_frame_is_seen_or_dropped(
     reconstructor: Reconstructor, pictures: BgrImage
 ) -> None:
     drawn: list[int] = []
-    measured = measure_closed_loop(
+    measured = measure_paced(
         reconstructor, pictures, 0.4, 50.0, lambda result: drawn.append(result.frame.index)
     )
     assert measured["captured"] == 20
@@ -68,18 +69,25 @@ def test_at_a_cameras_pace_every_frame_is_seen_or_dropped(
     # The first eight fill the capture thread's slots: drawn, and in no figure.
     settled = sum(index >= 8 for index in drawn)
     assert len(measured["drawn_ms"]) == len(measured["view_ms"]) == settled >= 1
-    figures = closed_loop_figures([measured], 50.0)
+    figures = paced_figures([measured], 50.0)
     assert figures is not None
-    assert figures["grab_to_drawn"]["samples"] == settled
-    assert figures["latency"]["min_ms"] > 0
+    assert figures.grab_to_drawn is not None
+    assert figures.grab_to_drawn.samples == settled
+    assert figures.latency is not None
+    assert figures.latency.min_ms > 0
 
 
 def test_each_stage_alone(reconstructor: Reconstructor, pictures: BgrImage) -> None:
     bench = StageBench(reconstructor, pictures, 30.0, 2, open_drawer("offscreen"))
-    for stage in STAGES:
+    for stage in ALONE_STAGES:
         times_ms = bench.measure(stage, 0.01)
         assert len(times_ms) >= 5, stage
         assert min(times_ms) > 0, stage
+
+
+def test_one_list_of_stages() -> None:
+    assert set(WORK_STAGES) <= set(ALONE_STAGES)
+    assert ("capture", *WORK_STAGES, "view") == STAGES
 
 
 def test_the_offscreen_view_needs_no_display(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +152,7 @@ def test_a_trace_of_the_pipeline(dome_model: Path, pictures: BgrImage) -> None:
     frames = {e["args"]["frame"] for e in complete if e["cat"] == "frame"}
     dropped = {e["name"] for e in trace["traceEvents"] if e["ph"] == "i"}
     assert len(frames) + len(dropped) == 15
-    assert {e["name"] for e in complete if e["cat"] == "stage"} <= set(PIPELINE_STAGES)
+    assert {e["name"] for e in complete if e["cat"] == "stage"} <= set(WORK_STAGES)
     assert {e["args"]["frame"] for e in complete if e["cat"] == "view"} <= frames
 
 

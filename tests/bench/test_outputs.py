@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -15,6 +16,7 @@ from rtrecon.bench.page import page_html
 from rtrecon.bench.raster import draw_charts, draw_png
 from rtrecon.bench.report import csv_text
 from rtrecon.bench.table import LiveTable, final_table
+from rtrecon.stats import WORK_STAGES
 from tests.bench.reports import MACHINE, report_of
 
 REPORT = report_of(
@@ -86,16 +88,10 @@ def test_bars_of_stages_are_as_long_as_the_frame() -> None:
         r'<rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)"[^>]*><title>(\w+) ([\d.]+) ms', bars
     )
     first_row = [bar for bar in found if bar[1] == found[0][1]]
-    assert [bar[3] for bar in first_row] == [
-        "detect",
-        "track",
-        "align",
-        "depth",
-        "geometry",
-        "other",
-    ]
+    assert [bar[3] for bar in first_row] == [*WORK_STAGES, "other"]
     total_ms = sum(float(bar[4]) for bar in first_row)
-    assert total_ms == pytest.approx(REPORT["rows"][0]["open"]["frame"]["mean_ms"], abs=0.01)
+    assert REPORT.rows[0].unpaced is not None
+    assert total_ms == pytest.approx(REPORT.rows[0].unpaced.frame.mean_ms, abs=0.01)
     ends = [float(x) + float(width) for x, _, width, *_ in first_row]
     starts = [float(x) for x, *_ in first_row]
     assert all(s >= e - 0.6 for s, e in zip(starts[1:], ends[:-1], strict=True))
@@ -130,7 +126,7 @@ def test_the_csv_has_a_line_a_row_with_numbers() -> None:
 
 
 def test_warnings_name_the_rows_that_cannot_be_told_apart() -> None:
-    apart = [w for w in REPORT["warnings"] if "not to be told apart" in w]
+    apart = [w for w in REPORT.warnings if "not to be told apart" in w]
     assert len(apart) == 1
     assert "one" in apart[0]
     assert "two" in apart[0]
@@ -141,15 +137,15 @@ def test_warnings_of_the_machine_and_of_noise() -> None:
     machine = {
         **MACHINE, "load_average_1min": 3.0, "governor": "powersave", "on_battery": True,
     }  # fmt: skip
-    warnings = " / ".join(report_of({"m": [10.0, 20.0, 10.0]}, machine=machine)["warnings"])
+    warnings = " / ".join(report_of({"m": [10.0, 20.0, 10.0]}, machine=machine).warnings)
     for words in ("load 3.00", "powersave", "battery", "not quiet"):
         assert words in warnings
-    assert "--repeat 3" in " ".join(report_of({"m": [10.0]})["warnings"])
+    assert "--repeat 3" in " ".join(report_of({"m": [10.0]}).warnings)
 
 
 def test_many_warnings_of_a_kind_are_one() -> None:
     alike = {f"m{k}": [10.0, 20.0, 10.0] for k in range(9)}
-    noisy, pairs = report_of(alike)["warnings"]
+    noisy, pairs = report_of(alike).warnings
     assert "m0, 10.00 about 10.10 ms;" in noisy
     assert noisy.endswith("and 3 more)")
     assert pairs.endswith("m0 / m6; and 30 more")
@@ -172,8 +168,11 @@ def test_drawing_is_shown_where_something_was_drawn() -> None:
     report = report_of({"m": [10.0, 10.5]})
     page = page_html(report)
     assert "drawn ms" not in page + final_table(report)
-    drawn = report["rows"][0]["closed"]["latency"] | {"median_ms": 23.456}
-    report["rows"][0]["closed"]["grab_to_drawn"] = drawn
+    (row,) = report.rows
+    assert row.paced is not None
+    assert row.paced.latency is not None
+    paced = replace(row.paced, grab_to_drawn=replace(row.paced.latency, median_ms=23.456))
+    report = replace(report, rows=(replace(row, paced=paced),))
     assert final_table(report).splitlines()[1].split()[-2] == "23.46"
     assert "<td>23.46</td>" in page_html(report)
     (line,) = csv.DictReader(io.StringIO(csv_text(report)))

@@ -56,22 +56,22 @@ def test_a_failing_row_among_good_ones(
     )  # fmt: skip
     assert code == 1, err
     report = read_report(tmp_path / "b.json")
-    good, bad = report["rows"][:2], report["rows"][2:]
-    assert [row["asked"]["faces"] for row in good] == [1, 2]
+    good, bad = report.rows[:2], report.rows[2:]
+    assert [row.asked.faces for row in good] == [1, 2]
     for row in good:
-        assert row["error"] is None
-        assert row["rounds"] == 2
-        assert row["used"]["provider"] == "cpu"
-        assert row["first_frame_s"] > 0
-        assert row["peak_rss_mb"] > 10
-        assert row["open"]["faces_per_frame"] == row["asked"]["faces"]
-        assert len(row["open"]["round_fps"]) == 2
-        assert row["closed"]["frames_captured"] == 12
-        assert row["idle_cpu_s"] <= 0.05
+        assert row.error is None
+        assert row.rounds == 2
+        assert row.used.provider == "cpu"
+        assert row.first_frame_s > 0
+        assert row.peak_rss_mb > 10
+        assert row.unpaced.faces_per_frame == row.asked.faces
+        assert len(row.unpaced.round_fps) == 2
+        assert row.paced.frames_captured == 12
+        assert row.idle_cpu_s <= 0.05
     for row in bad:
-        assert "no-such-model" in row["error"]
-        assert row["open"] is None
-    assert report["interrupted"] is False
+        assert "no-such-model" in row.error
+        assert row.unpaced is None
+    assert report.interrupted is False
     assert "no-such-model" in out
     assert "round 2 of 2" in err
     assert cv2.imread(str(tmp_path / "b.png")) is not None
@@ -93,9 +93,11 @@ def test_one_stage_and_the_comparison_with_itself(
         "--seconds", 0.1, "--repeat", 2,
     ]  # fmt: skip
     assert run_cli(*command, "--json", old)[0] == 0
-    alone = read_report(old)["rows"][0]["stages_alone"]
+    alone = read_report(old).rows[0].stages_alone
+    assert alone is not None
     assert set(alone) == {"geometry", "align"}
-    assert 0 < alone["geometry"]["min_ms"] <= alone["geometry"]["median_ms"]
+    assert alone["geometry"] is not None
+    assert 0 < alone["geometry"].min_ms <= alone["geometry"].median_ms
     report = json.loads(old.read_text(encoding="utf-8"))
     report["rows"][0]["stages_alone"]["geometry"]["round_medians_ms"] = [0.0, 1e9]
     report["machine"]["cpu"] = "Another"
@@ -160,10 +162,10 @@ def test_ctrl_c_keeps_the_rows_measured_so_far(
     assert process.returncode == 130, err
     assert "interrupted" in err
     report = read_report(path)
-    assert report["interrupted"] is True
-    assert report["rows"][0]["rounds"] >= 2
-    assert report["rows"][0]["open"]["fps"] > 0
-    assert "gone" in report["rows"][1]["error"]
+    assert report.interrupted is True
+    assert report.rows[0].rounds >= 2
+    assert report.rows[0].unpaced.fps > 0
+    assert "gone" in report.rows[1].error
     assert "frame ms" in out
     assert not [child for child in children if child.is_running()]
 
@@ -183,7 +185,7 @@ def test_a_process_stands_still_between_rounds(dome_model: Path, pictures: Path)
         with pytest.raises(ChildError, match="KeyError"):
             process.ask("stages", 60.0, stages=["nothing"], seconds=0.1, view="none")
         # It lives on after an error, and says how it ended when it has.
-        assert process.ask("round", 60.0, seconds=0.1, view="offscreen")["closed"]["view_ms"]
+        assert process.ask("round", 60.0, seconds=0.1, view="offscreen")["paced"]["view_ms"]
         handle.kill()
         with pytest.raises(ChildError, match=r"ended with|was killed"):
             process.ask("round", 60.0, seconds=0.1, view="none")
