@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from rtrecon.faces.align import Crop
     from rtrecon.faces.mtcnn import detect_faces
     from rtrecon.fanout import Fanout
-    from rtrecon.geometry.reconstruction import FaceGrid, FaceReconstruction, Mesh, Texture
+    from rtrecon.geometry.mesh import Mesh
+    from rtrecon.geometry.reconstruction import FaceGrid, FaceReconstruction, Texture
     from rtrecon.live_pipeline import LivePipeline
     from rtrecon.mesh.save import save
     from rtrecon.output import Output, Run
@@ -112,7 +113,8 @@ _NAMES = {
     "rtrecon.faces.align": ["Crop"],
     "rtrecon.faces.mtcnn": ["detect_faces"],
     "rtrecon.fanout": ["Fanout"],
-    "rtrecon.geometry.reconstruction": ["FaceGrid", "FaceReconstruction", "Mesh", "Texture"],
+    "rtrecon.geometry.mesh": ["Mesh"],
+    "rtrecon.geometry.reconstruction": ["FaceGrid", "FaceReconstruction", "Texture"],
     "rtrecon.live_pipeline": ["LivePipeline"],
     "rtrecon.mesh.save": ["save"],
     "rtrecon.output": ["Output", "Run"],

@@ -175,7 +175,7 @@ def _fresh(face: FaceReconstruction) -> FaceReconstruction:
         z_ref_m=face.z_ref_m,
         grid=type(grid)(grid.points_camera, grid.colors, grid.normals, grid.valid, grid.max_step_m),
         T_camera_face=face.T_camera_face,
-        texture=face._texture,
+        texture=face.texture,
         landmarks68_px=face.landmarks68_px,
         expression=face.expression,
         gaze=face.gaze,

@@ -234,8 +234,8 @@ def _encode(
     from rtrecon.draw.sheet import draw_preview
     from rtrecon.mesh.face_mesh import face_mesh
     from rtrecon.mesh.face_npz import encode_npz
+    from rtrecon.mesh.file_frame import to_file_frame
     from rtrecon.mesh.mesh_files import encode_mesh
-    from rtrecon.mesh.surface_mesh import to_file_frame
 
     files: dict[Path, bytes] = {}
     if not formats or formats == ("npz",):

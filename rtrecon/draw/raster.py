@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from rtrecon.mesh.surface_mesh import Int32Array, SurfaceMesh, Uint8Array
+from rtrecon.geometry.mesh import Int32Array, Mesh, UInt8Array
 from rtrecon.types import BgrImage, Float32Array, Float64Array
 
 __all__ = ["Fragments", "rasterize", "render_views"]
@@ -85,7 +85,7 @@ def rasterize(
 
 
 def render_views(
-    mesh: SurfaceMesh,
+    mesh: Mesh,
     yaw_deg: float,
     width: int,
     height: int,
@@ -167,7 +167,7 @@ def _shade(normals: Float32Array) -> Float32Array:
     return shaded
 
 
-def _sample(texture: Uint8Array, uv: Float32Array) -> Float32Array:
+def _sample(texture: UInt8Array, uv: Float32Array) -> Float32Array:
     height, width = texture.shape[:2]
     # cv2.remap takes no more than 32767 rows: fold the list of points into a square.
     count = len(uv)

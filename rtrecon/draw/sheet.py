@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rtrecon.draw.raster import render_views
+from rtrecon.geometry.mesh import Mesh
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.mesh.face_mesh import face_mesh
-from rtrecon.mesh.surface_mesh import SurfaceMesh
 from rtrecon.types import BgrImage, Float32Array
 
 __all__ = ["color_depth", "draw_preview"]
@@ -27,7 +27,7 @@ _BAR_LABEL_PX = 74
 
 
 def draw_preview(
-    image_bgr: BgrImage, face: FaceReconstruction, mesh: SurfaceMesh | None = None
+    image_bgr: BgrImage, face: FaceReconstruction, mesh: Mesh | None = None
 ) -> BgrImage:
     """The preview of one face.
 
@@ -106,7 +106,7 @@ def _depth_panel(depth_m: Float32Array, face: FaceReconstruction) -> BgrImage:
     return panel
 
 
-def _views_panel(mesh: SurfaceMesh, yaw_deg: float) -> BgrImage:
+def _views_panel(mesh: Mesh, yaw_deg: float) -> BgrImage:
     if len(mesh.triangles) == 0:
         return np.full((2 * _VIEW[1], _VIEW[0], 3), _PAPER, dtype=np.uint8)
     low, high = np.percentile(mesh.vertices, (0.5, 99.5), axis=0)
@@ -138,7 +138,7 @@ def _around_face(
     return panel, np.array([left, top], dtype=np.float64), scale
 
 
-def _size_text(mesh: SurfaceMesh) -> str:
+def _size_text(mesh: Mesh) -> str:
     return f"{len(mesh.triangles):,} triangles"
 
 

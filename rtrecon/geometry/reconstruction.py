@@ -12,14 +12,13 @@ import numpy.typing as npt
 from rtrecon.errors import DataError
 from rtrecon.faces.align import Crop
 from rtrecon.geometry.landmarks68 import landmarks_in_camera
+from rtrecon.geometry.mesh import Int32Array, Mesh, UInt8Array
 from rtrecon.geometry.surface import grid_triangles
 from rtrecon.types import BgrImage, Expression, Float32Array, Float64Array, Gaze, Intrinsics
 
-__all__ = ["FaceGrid", "FaceReconstruction", "Mesh", "Texture", "crop_bounds"]
+__all__ = ["FaceGrid", "FaceReconstruction", "Texture", "crop_bounds"]
 
 BoolArray = npt.NDArray[np.bool_]
-Int32Array = npt.NDArray[np.int32]
-UInt8Array = npt.NDArray[np.uint8]
 
 
 @dataclass(slots=True, eq=False)
@@ -49,30 +48,27 @@ class FaceGrid:
         return self._triangles
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Texture:
-    """``image_bgr`` (th, tw, 3) uint8; ``M_texture_crop`` (2, 3) maps crop to its pixels."""
+    """The picture on a face: ``image_bgr`` (th, tw, 3) uint8, as sharp as the camera had it.
+
+    ``M_texture_crop`` (2, 3) float64 maps pixels of the crop to its pixels. Read-only for callers.
+    """
 
     image_bgr: BgrImage
     M_texture_crop: Float64Array
 
+    @property
+    def M_uv_crop(self) -> Float64Array:
+        """(2, 3) float64 from pixels of the crop to texture coordinates, see `Mesh`."""
+        height, width = self.image_bgr.shape[:2]
+        M = self.M_texture_crop.copy()
+        M[:, 2] += 0.5  # coordinates count edges of pixels, not their centres
+        return np.asarray(M / [[width], [height]], dtype=np.float64)
 
-@dataclass(slots=True, eq=False)
-class Mesh:
-    """A textured triangle mesh; all arrays are the caller's own.
-
-    ``vertices`` (n, 3) float32 metres in the camera frame; ``triangles`` (m, 3) int32, the
-    right-hand rule gives the outward normal; ``normals`` (n, 3) float32, unit; ``uv`` (n, 2)
-    float32 in [0, 1] with the origin at the top left corner of the texture (OBJ and OpenGL
-    want ``1 - v``); ``texture`` (th, tw, 3) uint8 RGB; ``colors`` (n, 3) uint8 RGB.
-    """
-
-    vertices: Float32Array
-    triangles: Int32Array
-    normals: Float32Array
-    uv: Float32Array
-    texture: UInt8Array
-    colors: UInt8Array
+    def rgb(self) -> UInt8Array:
+        """(th, tw, 3) uint8 RGB, a copy of the caller's own."""
+        return np.ascontiguousarray(self.image_bgr[:, :, ::-1])
 
 
 class FaceReconstruction:
@@ -91,6 +87,7 @@ class FaceReconstruction:
         T_camera_face: (4, 4) float64 head pose. Face frame: origin midway between the eyes, x
             to the right of the picture, y down, z into the head; a face that looks along the
             camera's axis has the identity as rotation.
+        texture: the picture on the face, and where its pixels lie on the crop.
         landmarks68_px: (68, 2) float32 in the picture, iBUG's points in iBUG's order (the jaw
             line from the picture's left); None if the model gives none.
         expression: coefficients by name, 0 to 1; None if the model gives none.
@@ -129,7 +126,7 @@ class FaceReconstruction:
         self.landmarks68_px = landmarks68_px
         self.expression = expression
         self.gaze = gaze
-        self._texture = texture
+        self.texture = texture
         self._indices: npt.NDArray[np.intp] | None = None
         self._depth_m: Float32Array | None = None
         self._points: Float32Array | None = None
@@ -188,22 +185,23 @@ class FaceReconstruction:
         return self._landmarks68
 
     def mesh(self) -> Mesh:
-        """The face as a textured mesh; vertices are in the order of `points_camera`."""
-        size = self.crop.size_px
-        texture, M = self._texture.image_bgr, self._texture.M_texture_crop
+        """The face as a textured mesh; vertices are in the order of `points_camera`.
+
+        All arrays are the caller's own.
+        """
+        M_uv_crop = self.texture.M_uv_crop
         indices = self._valid_indices()
         place = np.zeros(self.grid.valid.size, dtype=np.int32)
         place[indices] = np.arange(len(indices), dtype=np.int32)
-        rows, columns = np.divmod(indices, size)
-        uv = np.stack([columns, rows], axis=1) @ M[:, :2].T + M[:, 2] + 0.5
-        uv /= (texture.shape[1], texture.shape[0])
+        rows, columns = np.divmod(indices, self.crop.size_px)
+        uv = np.stack([columns, rows], axis=1) @ M_uv_crop[:, :2].T + M_uv_crop[:, 2]
         return Mesh(
             vertices=self.points_camera.copy(),
             triangles=place[self.grid.triangles],
             normals=self.normals.copy(),
-            uv=uv.astype(np.float32),
-            texture=np.ascontiguousarray(texture[:, :, ::-1]),
             colors=self.colors.copy(),
+            uv=uv.astype(np.float32),
+            texture=self.texture.rgb(),
         )
 
     def depth_in_frame(self, shape: tuple[int, ...]) -> Float32Array:

@@ -18,6 +18,7 @@ from rtrecon.faces.track import place_of
 from rtrecon.geometry.landmarks import Landmarks
 from rtrecon.geometry.landmarks68 import landmarks_filter, landmarks_in_picture
 from rtrecon.geometry.mask import clean_mask, ellipse_mask, mask_outside_picture
+from rtrecon.geometry.mesh import UInt8Array
 from rtrecon.geometry.pose import fit_pose, guess_pose
 from rtrecon.geometry.rays import CropRays, crop_rays, ray_slope, undistort
 from rtrecon.geometry.reconstruction import (
@@ -25,7 +26,6 @@ from rtrecon.geometry.reconstruction import (
     FaceGrid,
     FaceReconstruction,
     Texture,
-    UInt8Array,
     crop_bounds,
 )
 from rtrecon.geometry.relief import ReliefMemory, ReliefReader

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from rtrecon.errors import DataError
-from rtrecon.geometry.reconstruction import FaceGrid, FaceReconstruction, Mesh
+from rtrecon.geometry.mesh import Mesh
+from rtrecon.geometry.reconstruction import FaceGrid, FaceReconstruction
+from rtrecon.mesh.file_frame import picture_uv, to_file_frame
 from rtrecon.mesh.grid_mesh import clean_grid_mesh
 from rtrecon.mesh.mesh_files import write_mesh
 from rtrecon.mesh.mesh_ops import close_back, decimate, poisson, smooth
-from rtrecon.mesh.surface_mesh import SurfaceMesh, picture_uv, to_file_frame
-from rtrecon.types import Float64Array
 
 __all__ = ["MeshOptions", "face_mesh", "file_mesh", "save_mesh"]
 
@@ -39,15 +39,17 @@ _PLAIN = MeshOptions()
 _MOUTH_BELOW_EYES_M, _JAW_HALF_WIDTH_M, _NECK_HALF_WIDTH_M = 0.06, 0.095, 0.075
 
 
-def face_mesh(face: FaceReconstruction, options: MeshOptions = _PLAIN) -> SurfaceMesh:
+def face_mesh(face: FaceReconstruction, options: MeshOptions = _PLAIN) -> Mesh:
     """The face's mesh in the camera frame: small holes closed, border trimmed, one piece.
 
     Raises:
         DataError: an option cannot be used on it.
     """
-    raw = face.mesh()
-    M_uv_crop = _uv_of_crop(face, raw)
-    mesh = smooth(clean_grid_mesh(_head_alone(face), raw.texture, M_uv_crop), options.smooth)
+    if np.count_nonzero(face.grid.valid) < 3:
+        raise DataError("the face has no surface: nothing to make a mesh of")
+    texture = face.texture
+    clean = clean_grid_mesh(_head_alone(face), texture.rgb(), texture.M_uv_crop)
+    mesh = smooth(clean, options.smooth)
     axis = face.T_camera_face[:3, 2]
     if options.poisson:
         # Poisson's surface has as many triangles as it likes: here the limit comes last.
@@ -56,18 +58,18 @@ def face_mesh(face: FaceReconstruction, options: MeshOptions = _PLAIN) -> Surfac
     if options.decimate is None:
         return close_back(mesh, axis) if options.back else mesh
     if not options.back:
-        return _decimated(mesh, options.decimate, face, M_uv_crop)
-    front = _decimated(mesh, max(options.decimate // 2, 16), face, M_uv_crop)
+        return _decimated(mesh, options.decimate, face)
+    front = _decimated(mesh, max(options.decimate // 2, 16), face)
     return close_back(front, axis, options.decimate - len(front.triangles))
 
 
-def file_mesh(face: FaceReconstruction, options: MeshOptions = _PLAIN) -> SurfaceMesh:
+def file_mesh(face: FaceReconstruction, options: MeshOptions = _PLAIN) -> Mesh:
     """`face_mesh` in the file frame, the middle between the eyes at zero."""
     return to_file_frame(face_mesh(face, options), face.T_camera_face[:3, 3])
 
 
 def save_mesh(
-    face_or_mesh: FaceReconstruction | Mesh | SurfaceMesh,
+    face_or_mesh: FaceReconstruction | Mesh,
     path: str | Path,
     options: MeshOptions = _PLAIN,
     *,
@@ -94,17 +96,15 @@ def save_mesh(
     if isinstance(face_or_mesh, FaceReconstruction):
         mesh = file_mesh(face_or_mesh, options)
     else:
-        mesh = to_file_frame(SurfaceMesh.of(face_or_mesh))
+        mesh = to_file_frame(face_or_mesh)
     return write_mesh(mesh, Path(path), overwrite=overwrite)
 
 
-def _decimated(
-    mesh: SurfaceMesh, triangle_count: int, face: FaceReconstruction, M_uv_crop: Float64Array
-) -> SurfaceMesh:
+def _decimated(mesh: Mesh, triangle_count: int, face: FaceReconstruction) -> Mesh:
     smaller = decimate(mesh, triangle_count)
     if smaller is mesh:
         return mesh
-    uv = picture_uv(smaller.vertices, face.intrinsics, face.crop, M_uv_crop)
+    uv = picture_uv(smaller.vertices, face.intrinsics, face.crop, face.texture.M_uv_crop)
     return replace(smaller, uv=uv, texture=mesh.texture)
 
 
@@ -119,13 +119,3 @@ def _head_alone(face: FaceReconstruction) -> FaceGrid:
     half_width = np.clip(_JAW_HALF_WIDTH_M - 0.5 * below_mouth, _NECK_HALF_WIDTH_M, None)
     beside = (np.abs(x) > half_width) & (below_mouth > 0.0)
     return replace(grid, valid=grid.valid & ~beside, _triangles=None)
-
-
-def _uv_of_crop(face: FaceReconstruction, mesh: Mesh) -> Float64Array:
-    """(2, 3) from crop pixels to texture coordinates, exact: the texture is cut straight."""
-    rows, columns = np.nonzero(face.grid.valid)
-    if len(rows) < 3:
-        raise DataError("the face has no surface: nothing to make a mesh of")
-    crop_px = np.column_stack([columns, rows, np.ones(len(rows))])
-    solution = np.linalg.lstsq(crop_px, mesh.uv.astype(np.float64), rcond=None)[0]
-    return np.asarray(solution.T, dtype=np.float64)

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from rtrecon.geometry.mesh import Int32Array, Mesh, UInt8Array, vertex_normals
 from rtrecon.geometry.surface import grid_triangles
-from rtrecon.mesh.surface_mesh import Int32Array, SurfaceMesh, Uint8Array, vertex_normals
 from rtrecon.types import Float32Array, Float64Array
 
 __all__ = [
@@ -50,7 +50,7 @@ class GridLike(Protocol):
         """(h, w, 3) metres."""
 
     @property
-    def colors(self) -> Uint8Array:
+    def colors(self) -> UInt8Array:
         """(h, w, 3) RGB."""
 
     @property
@@ -59,8 +59,8 @@ class GridLike(Protocol):
 
 
 def clean_grid_mesh(
-    grid: GridLike, texture: Uint8Array | None = None, M_uv_crop: Float64Array | None = None
-) -> SurfaceMesh:
+    grid: GridLike, texture: UInt8Array | None = None, M_uv_crop: Float64Array | None = None
+) -> Mesh:
     """The grid as one connected surface in the camera frame.
 
     Depth in small holes is the smooth continuation of their rims (Laplace's equation); a
@@ -89,7 +89,7 @@ def clean_grid_mesh(
         M_uv_crop = np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.5]]) / [[width], [height]]
     uv = np.stack([columns, rows], axis=1) @ M_uv_crop[:, :2].T + M_uv_crop[:, 2]
     colors = np.ascontiguousarray(grid.colors)
-    mesh = SurfaceMesh(
+    mesh = Mesh(
         flat,
         triangles,
         vertex_normals(flat, triangles),

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from rtrecon._version import __version__
 from rtrecon.errors import DataError, OutputError
 from rtrecon.files import write_files
-from rtrecon.mesh.surface_mesh import SurfaceMesh, Uint8Array
+from rtrecon.geometry.mesh import Mesh, UInt8Array
 
 __all__ = ["MESH_SUFFIXES", "encode_mesh", "write_mesh"]
 
@@ -32,7 +32,7 @@ _GL_UNSIGNED_BYTE, _GL_UNSIGNED_INT, _GL_FLOAT = 5121, 5125, 5126
 _GL_LINEAR, _GL_LINEAR_MIPMAP_LINEAR, _GL_CLAMP_TO_EDGE = 9729, 9987, 33071
 
 
-def write_mesh(mesh: SurfaceMesh, path: Path, *, overwrite: bool = True) -> list[Path]:
+def write_mesh(mesh: Mesh, path: Path, *, overwrite: bool = True) -> list[Path]:
     """Write ``mesh`` (file frame) in the format that the suffix of ``path`` names.
 
     Returns:
@@ -49,7 +49,7 @@ def write_mesh(mesh: SurfaceMesh, path: Path, *, overwrite: bool = True) -> list
     return list(files)
 
 
-def encode_mesh(mesh: SurfaceMesh, path: Path) -> dict[Path, bytes]:
+def encode_mesh(mesh: Mesh, path: Path) -> dict[Path, bytes]:
     """The contents of the files that `write_mesh` would write, by path.
 
     Raises:
@@ -65,7 +65,7 @@ def encode_mesh(mesh: SurfaceMesh, path: Path) -> dict[Path, bytes]:
     return encode(mesh, path)
 
 
-def _encode_ply(mesh: SurfaceMesh, path: Path) -> dict[Path, bytes]:
+def _encode_ply(mesh: Mesh, path: Path) -> dict[Path, bytes]:
     """Binary little endian; float normals and uchar colours a vertex."""
     header = (
         "ply\nformat binary_little_endian 1.0\n"
@@ -86,7 +86,7 @@ def _encode_ply(mesh: SurfaceMesh, path: Path) -> dict[Path, bytes]:
     return {path: header.encode("ascii") + vertices.tobytes() + faces.tobytes()}
 
 
-def _encode_obj(mesh: SurfaceMesh, path: Path) -> dict[Path, bytes]:
+def _encode_obj(mesh: Mesh, path: Path) -> dict[Path, bytes]:
     """OBJ with MTL and a PNG texture; without a texture the vertices carry colours."""
     files: dict[Path, bytes] = {}
     textured = mesh.uv is not None and mesh.texture is not None
@@ -120,7 +120,7 @@ def _encode_obj(mesh: SurfaceMesh, path: Path) -> dict[Path, bytes]:
     return files
 
 
-def _encode_glb(mesh: SurfaceMesh, path: Path) -> dict[Path, bytes]:
+def _encode_glb(mesh: Mesh, path: Path) -> dict[Path, bytes]:
     """glTF 2.0 binary: one node, one primitive, texture embedded as JPEG."""
     binary = _GlbBuffer()
     position = mesh.vertices.astype("<f4")
@@ -242,14 +242,14 @@ def _rows(pattern: str, array: npt.NDArray[Any]) -> str:
     return (pattern * len(array)) % tuple(array.ravel().tolist())
 
 
-def _encode_image(texture_rgb: Uint8Array, suffix: str, options: list[int]) -> bytes:
+def _encode_image(texture_rgb: UInt8Array, suffix: str, options: list[int]) -> bytes:
     done, encoded = cv2.imencode(suffix, cv2.cvtColor(texture_rgb, cv2.COLOR_RGB2BGR), options)
     if not done:
         raise OutputError(f"a texture of {texture_rgb.shape} could not be encoded as {suffix}")
     return encoded.tobytes()
 
 
-def _linear_of_srgb() -> Uint8Array:
+def _linear_of_srgb() -> UInt8Array:
     srgb = np.arange(256) / 255.0
     linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
     return np.round(linear * 255.0).astype(np.uint8)
@@ -257,7 +257,7 @@ def _linear_of_srgb() -> Uint8Array:
 
 _LINEAR_OF_SRGB = _linear_of_srgb()
 
-_ENCODERS: dict[str, Callable[[SurfaceMesh, Path], dict[Path, bytes]]] = {
+_ENCODERS: dict[str, Callable[[Mesh, Path], dict[Path, bytes]]] = {
     ".ply": _encode_ply,
     ".obj": _encode_obj,
     ".glb": _encode_glb,

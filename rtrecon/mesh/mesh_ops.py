@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rtrecon.errors import DataError
+from rtrecon.geometry.mesh import Int32Array, Mesh, vertex_normals
 from rtrecon.host import import_open3d
-from rtrecon.mesh.surface_mesh import Int32Array, SurfaceMesh, vertex_normals
 from rtrecon.types import Float32Array, Float64Array
 
 __all__ = ["boundary_loops", "close_back", "decimate", "poisson", "smooth"]
@@ -23,7 +23,7 @@ _BACK_INWARD = 0.06  # how far inside the border the back's colours are taken
 _POISSON_DEPTH = 8
 
 
-def smooth(mesh: SurfaceMesh, steps: int) -> SurfaceMesh:
+def smooth(mesh: Mesh, steps: int) -> Mesh:
     """Taubin's smoothing ("A signal processing approach to fair surface design", 1995).
 
     Noise goes, volume stays: each step shrinks and grows again.
@@ -50,7 +50,7 @@ def smooth(mesh: SurfaceMesh, steps: int) -> SurfaceMesh:
     return replace(mesh, vertices=points.astype(np.float32)).with_normals()
 
 
-def decimate(mesh: SurfaceMesh, triangle_count: int) -> SurfaceMesh:
+def decimate(mesh: Mesh, triangle_count: int) -> Mesh:
     """At most about ``triangle_count`` triangles, by Open3D's quadric error; without ``uv``.
 
     Raises:
@@ -69,7 +69,7 @@ def decimate(mesh: SurfaceMesh, triangle_count: int) -> SurfaceMesh:
     return _from_open3d(smaller)
 
 
-def poisson(mesh: SurfaceMesh, depth: int = _POISSON_DEPTH) -> SurfaceMesh:
+def poisson(mesh: Mesh, depth: int = _POISSON_DEPTH) -> Mesh:
     """A smooth closed surface through the vertices of ``mesh``, by Open3D; without ``uv``.
 
     Kazhdan and Hoppe, "Screened Poisson surface reconstruction", 2013. Give it a closed
@@ -92,9 +92,7 @@ def poisson(mesh: SurfaceMesh, depth: int = _POISSON_DEPTH) -> SurfaceMesh:
     return closed
 
 
-def close_back(
-    mesh: SurfaceMesh, axis_camera: Float64Array, triangle_count: int | None = None
-) -> SurfaceMesh:
+def close_back(mesh: Mesh, axis_camera: Float64Array, triangle_count: int | None = None) -> Mesh:
     """Close the head behind: a watertight mesh, for printing.
 
     Rings grow from the border of the face to a pole behind it, along an ellipse; the
@@ -163,7 +161,7 @@ def boundary_loops(triangles: Int32Array) -> list[Int32Array]:
     return [loop for loop in loops if len(loop) >= 3]
 
 
-def _without_pinches(mesh: SurfaceMesh) -> SurfaceMesh:
+def _without_pinches(mesh: Mesh) -> Mesh:
     """``mesh`` without the triangles at edges that more than two of them share."""
     triangles = mesh.triangles.astype(np.int64)
     edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
@@ -178,15 +176,13 @@ def _perimeter(points: Float32Array) -> float:
     return float(np.linalg.norm(points - np.roll(points, 1, axis=0), axis=1).sum())
 
 
-def _close_flat(mesh: SurfaceMesh, loop: Int32Array) -> SurfaceMesh:
+def _close_flat(mesh: Mesh, loop: Int32Array) -> Mesh:
     center = len(mesh.vertices)
     fan = np.stack([np.roll(loop, -1), loop, np.full_like(loop, center)], axis=1)
     return _extended(mesh, mesh.vertices[loop].mean(axis=0)[None], fan, loop[None, :1], loop)
 
 
-def _add_dome(
-    mesh: SurfaceMesh, loop: Int32Array, axis_camera: Float64Array, ring_count: int
-) -> SurfaceMesh:
+def _add_dome(mesh: Mesh, loop: Int32Array, axis_camera: Float64Array, ring_count: int) -> Mesh:
     axis = np.asarray(axis_camera, dtype=np.float64)
     axis = axis / np.linalg.norm(axis)
     border = mesh.vertices[loop].astype(np.float64)
@@ -229,12 +225,12 @@ def _circular_mean(values: Float64Array, window: int) -> Float64Array:
 
 
 def _extended(
-    mesh: SurfaceMesh,
+    mesh: Mesh,
     points: npt.NDArray[np.floating[Any]],
     triangles: npt.NDArray[np.integer[Any]],
     like: Int32Array,
     loop: Int32Array,
-) -> SurfaceMesh:
+) -> Mesh:
     """``mesh`` with more points and triangles that look like the vertices ``like``."""
     names = like.reshape(-1)
     fill = len(points) - len(names)
@@ -250,10 +246,10 @@ def _extended(
         uv = uv.astype(np.float32)
     vertices = np.concatenate([mesh.vertices, points]).astype(np.float32)
     joined = np.concatenate([mesh.triangles, triangles]).astype(np.int32)
-    return SurfaceMesh(vertices, joined, vertex_normals(vertices, joined), colors, uv, mesh.texture)
+    return Mesh(vertices, joined, vertex_normals(vertices, joined), colors, uv, mesh.texture)
 
 
-def _to_open3d(mesh: SurfaceMesh) -> Any:
+def _to_open3d(mesh: Mesh) -> Any:
     o3d = import_open3d()
     result = o3d.geometry.TriangleMesh(
         o3d.utility.Vector3dVector(mesh.vertices.astype(np.float64)),
@@ -263,8 +259,8 @@ def _to_open3d(mesh: SurfaceMesh) -> Any:
     return result
 
 
-def _from_open3d(mesh: Any) -> SurfaceMesh:
+def _from_open3d(mesh: Any) -> Mesh:
     vertices = np.asarray(mesh.vertices).astype(np.float32)
     triangles = np.asarray(mesh.triangles).astype(np.int32)
     colors = np.clip(np.asarray(mesh.vertex_colors) * 255.0 + 0.5, 0, 255).astype(np.uint8)
-    return SurfaceMesh(vertices, triangles, vertex_normals(vertices, triangles), colors)
+    return Mesh(vertices, triangles, vertex_normals(vertices, triangles), colors)

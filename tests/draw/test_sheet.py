@@ -4,9 +4,9 @@ import numpy as np
 
 from rtrecon.draw.raster import rasterize, render_views
 from rtrecon.draw.sheet import color_depth, draw_preview
+from rtrecon.geometry.mesh import Mesh
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.mesh.face_mesh import face_mesh
-from rtrecon.mesh.surface_mesh import SurfaceMesh
 
 
 def test_raster_covers_the_triangle_and_no_more() -> None:
@@ -49,7 +49,7 @@ def test_views_turn_the_right_way() -> None:
     triangles = np.concatenate([triangles, np.array([[8, 9, 10], [10, 9, 11]], np.int32)])
     colors = np.array([[255, 0, 0]] * 4 + [[0, 255, 0]] * 4 + [[0, 0, 255]] * 4, np.uint8)
     normals = np.tile(np.array([0, 0, -1], np.float32), (12, 1))
-    mesh = SurfaceMesh(vertices, triangles, normals, colors)
+    mesh = Mesh(vertices, triangles, normals, colors)
     center = np.array([0.0, 0.0, 0.6])
     _, left = render_views(mesh, -35, 80, 80, span_m=0.5, center_camera=center)
     _, right = render_views(mesh, 35, 80, 80, span_m=0.5, center_camera=center)

@@ -65,3 +65,28 @@ def test_texture_shows_what_the_picture_shows() -> None:
             shown = mesh.texture[at[:, 1], at[:, 0]].astype(float)
             expected = np.stack([pixels.sum(axis=1) / 8, pixels[:, 1] / 4, pixels[:, 0] / 4], 1)
             assert np.abs(shown - expected).max() < 2.5
+
+
+def test_the_texture_says_where_the_crop_lies_on_it() -> None:
+    """The public matrix leads to the coordinates that the mesh has."""
+    face = scenes.ellipsoid(0.6, rotation(15, 5)).reconstruct()
+    rows, columns = np.nonzero(face.grid.valid)
+    M = face.texture.M_uv_crop
+    uv = np.column_stack([columns, rows]) @ M[:, :2].T + M[:, 2]
+    mesh = face.mesh()
+    assert mesh.uv is not None
+    np.testing.assert_allclose(mesh.uv, uv, atol=1e-6)
+    height, width = face.texture.image_bgr.shape[:2]
+    # The centre of a pixel of the texture, and its place as a coordinate.
+    center = face.texture.M_texture_crop @ (50.0, 60.0, 1.0)
+    np.testing.assert_allclose(M @ (50.0, 60.0, 1.0), (center + 0.5) / (width, height))
+
+
+def test_a_meshs_texture_is_the_callers_own() -> None:
+    face = scenes.ellipsoid(0.6, rotation(0, 0)).reconstruct()
+    before = face.texture.image_bgr.copy()
+    mesh = face.mesh()
+    assert mesh.texture is not None
+    mesh.texture[:] = 7
+    np.testing.assert_array_equal(face.texture.image_bgr, before)
+    np.testing.assert_array_equal(face.texture.rgb(), before[:, :, ::-1])

@@ -5,10 +5,10 @@ import numpy.typing as npt
 import pytest
 
 from rtrecon.errors import DataError
+from rtrecon.geometry.mesh import Mesh
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.mesh.face_mesh import MeshOptions, face_mesh
 from rtrecon.mesh.mesh_ops import boundary_loops, close_back, smooth
-from rtrecon.mesh.surface_mesh import SurfaceMesh
 
 AXIS = np.array([0.0, 0.0, 1.0])
 
@@ -21,7 +21,7 @@ def is_watertight(triangles: npt.NDArray[np.int32]) -> bool:
     return bool((count == 1).all() and np.array_equal(forward, backward))
 
 
-def volume_m3(mesh: SurfaceMesh) -> float:
+def volume_m3(mesh: Mesh) -> float:
     a, b, c = (mesh.vertices[mesh.triangles[:, k]].astype(float) for k in range(3))
     return float((a * np.cross(b, c)).sum() / 6)
 
@@ -84,7 +84,7 @@ def test_decimate_to_more_than_there_is_changes_nothing(face: FaceReconstruction
 def test_smooth_takes_noise_and_keeps_shape(face: FaceReconstruction) -> None:
     clean = face_mesh(face)
     noise = np.random.default_rng(0).normal(0, 0.0005, len(clean.vertices))
-    noisy = SurfaceMesh(
+    noisy = Mesh(
         (clean.vertices + clean.normals * noise[:, None]).astype(np.float32),
         clean.triangles,
         clean.normals,
