@@ -14,6 +14,7 @@ import tyro
 # PyTorch's exporter warns of every operator that is not its own.
 os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
+from rtrecon.console import LogHandler
 from rtrecon.errors import RtreconError
 from rtrecon.train.fit_details import FitDetailsConfig, fit_details
 from rtrecon.train.loop import FitConfig, fit
@@ -178,7 +179,7 @@ def _run(
 
 def main() -> int:
     """Run one command; returns its exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(level=logging.INFO, handlers=[LogHandler()])
     try:
         tyro.cli(_run, prog="python -m rtrecon.train", config=(tyro.conf.OmitArgPrefixes,))
     except RtreconError as error:

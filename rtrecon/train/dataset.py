@@ -13,7 +13,6 @@ import logging
 import multiprocessing
 import os
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from rtrecon.console import Progress
 from rtrecon.errors import DataError, OutputError
 from rtrecon.files import write_json
 from rtrecon.train.face_model import FaceModel
@@ -77,18 +77,14 @@ def generate_dataset(
     ]
     start_s, done = time.monotonic(), 0
     context = multiprocessing.get_context("spawn")
-    with context.Pool(count, initializer=_start_worker) as pool:
+    total = sum(job[3] for job in jobs) * variants
+    with (
+        context.Pool(count, initializer=_start_worker) as pool,
+        Progress("samples", total) as progress,
+    ):
         for written in pool.imap_unordered(_write_shard, jobs):
             done += written
-            rate = done / (time.monotonic() - start_s)
-            left_s = (sum(job[3] for job in jobs) * variants - done) / max(rate, 1e-9)
-            print(  # noqa: T201
-                f"\r{done} samples, {rate:.1f}/s, {left_s / 60:.0f} min to go ",
-                end="",
-                file=sys.stderr,
-                flush=True,
-            )
-    print(file=sys.stderr)  # noqa: T201
+            progress.show(done, f"{done / (time.monotonic() - start_s):.1f}/s", total=total)
 
 
 class ShardDataset:

@@ -7,7 +7,6 @@ import json
 import logging
 import math
 import re
-import sys
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from rtrecon.console import Progress
 from rtrecon.errors import DataError, ModelError
 from rtrecon.evaluate.expression_metrics import score_coefficients, summarize_coefficients
 from rtrecon.train.batches import batches, make_batch
@@ -137,23 +137,16 @@ def fit(config: FitConfig) -> None:
     )
     start_s, first = time.monotonic(), run.step
     try:
-        while run.step < config.steps:
-            images, targets = next(source)
-            parts = run.train_step(images, targets)
-            done = run.step - first
-            rate = done / (time.monotonic() - start_s)
-            left_min = (config.steps - run.step) / max(rate, 1e-9) / 60
-            if run.step % 20 == 0:
-                print(  # noqa: T201
-                    f"\rstep {run.step}/{config.steps}  loss {run.smooth_loss:.3f}  "
-                    f"{rate * config.batch:.0f} pictures/s  {left_min:.0f} min to go ",
-                    end="",
-                    file=sys.stderr,
-                    flush=True,
-                )
-            if run.step % config.every == 0 or run.step == config.steps:
-                run.report(held_out, validation_rows.astype(int), parts, len(training))
-                run.save()
+        with Progress("steps", config.steps) as progress:
+            while run.step < config.steps:
+                images, targets = next(source)
+                parts = run.train_step(images, targets)
+                rate = config.batch * (run.step - first) / (time.monotonic() - start_s)
+                note = f"loss {run.smooth_loss:.3f}, {rate:.0f} pictures/s"
+                progress.show(run.step, note, total=config.steps)
+                if run.step % config.every == 0 or run.step == config.steps:
+                    run.report(held_out, validation_rows.astype(int), parts, len(training))
+                    run.save()
     except KeyboardInterrupt:
         run.save()
         logger.info("interrupted at step %d: run the same command to go on", run.step)
@@ -262,7 +255,7 @@ class _Run:
         with log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         logger.info(
-            "\nstep %d: %.2f mm (plane %.1f), normals %.1f deg, mask IoU %.3f, coefficients: "
+            "step %d: %.2f mm (plane %.1f), normals %.1f deg, mask IoU %.3f, coefficients: "
             "correlation %.3f, order %.3f",
             self.step,
             row["mae_mm"],
