@@ -8,7 +8,7 @@ pytest.importorskip("moderngl")
 from rtrecon.errors import RtreconError
 from rtrecon.evaluate.dataset import DepthDataset
 from rtrecon.train.face_model import ARKIT_NAMES, FaceModel
-from rtrecon.train.heads.frames import FrameRenderer, _OneCamera
+from rtrecon.train.heads.frames import KINDS, FrameRenderer, _OneCamera
 from rtrecon.train.heads.pose import rotation
 
 
@@ -72,3 +72,13 @@ def test_one_camera_with_fresh_noise():
     assert not np.array_equal(*noise)
     assert first.random() == second.random()
     assert first.normal(0, 0.5) == second.normal(0, 0.5)
+
+
+def test_all_expressions_are_of_one_head(renderer):
+    """An open mouth, which may show a tongue, must not make another person of it."""
+    frames = dict(zip(KINDS, renderer.expressions(7), strict=True))
+    rest, jaw = frames["rest"], frames["jaw"]
+    assert jaw.expression[ARKIT_NAMES.index("jawOpen")] > 0.5
+    # The corner of the picture is background, by the same camera.
+    corner = np.s_[:12, :12]
+    assert np.abs(rest.image[corner].astype(int) - jaw.image[corner]).mean() < 12

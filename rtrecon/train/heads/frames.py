@@ -143,7 +143,8 @@ class FrameRenderer(HeadGenerator):
             put(f"eyeLookIn_{side}", -outward)
             put(f"eyeLookUp_{side}", up)
             put(f"eyeLookDown_{side}", -up)
-        put("eyeBlink", 1.0 if 0.0 < (t_s % 1.9) - 1.1 < 0.13 else 0.03)
+        into_s = (t_s % 1.9) - 1.1  # a slow blink: a tenth of a second down, and up again
+        put("eyeBlink", max(0.03, min(into_s, 0.35 - into_s) * 10.0))
         if 0.0 < t_s - 3.3 < 0.45:
             put("eyeBlink_L", 1.0)  # a wink
         angles = np.radians(

@@ -200,10 +200,10 @@ class HeadGenerator:
             vertices = model.shape(identity, weights)
         vertices = turn_eyes(model, vertices, weights)
         open_mouth = weights[model.expression_names.index("jawOpen")] > 0.3
-        if open_mouth and rng.random() < 0.12:
-            vertices = self._variety.put_tongue_forward(
-                vertices, float(rng.uniform(1.0, 3.2)), float(rng.normal(0, 0.6))
-            )
+        # Drawn whether the mouth is open or not, so that the rest of the head does not hang on it.
+        tongue, forward_cm, aside_cm = rng.random() < 0.12, rng.uniform(1, 3.2), rng.normal(0, 0.6)
+        if open_mouth and tongue:
+            vertices = self._variety.put_tongue_forward(vertices, forward_cm, aside_cm)
         normals = vertex_normals(vertices, self._triangles)
         vertices = self._variety(rng, vertices, normals)
         normals = vertex_normals(vertices, self._triangles)
