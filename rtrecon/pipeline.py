@@ -211,8 +211,9 @@ class Reconstructor:
 
     @property
     def values_dropped(self) -> int:
-        """Coefficients and sets of landmarks that were not finite, so far."""
-        return self._expression.dropped + self._geometry.landmarks_dropped
+        """Coefficients, sets of landmarks and rotations that could not be used, so far."""
+        geometry = self._geometry
+        return self._expression.dropped + geometry.landmarks_dropped + geometry.rotations_dropped
 
     def calibration(self, face_id: int) -> Calibration | None:
         """What was learnt of a face so far; None unless ``calibrate`` is on."""

@@ -12,10 +12,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from rtrecon.faces.align import Crop
 from rtrecon.geometry.mean_face import mean_face
-from rtrecon.types import Float64Array
+from rtrecon.geometry.rays import undistort
+from rtrecon.types import Float32Array, Float64Array, Intrinsics
 
-__all__ = ["fit_pose", "guess_pose", "transform"]
+__all__ = ["camera_rotation", "fit_pose", "guess_pose", "transform"]
 
 # What a landmark of the detector misses the mean face by, in metres, across and along the
 # line of sight: a person's own shape, the expression (mouth), the network (depth).
@@ -34,6 +36,30 @@ def transform(R: Float64Array, t: Float64Array) -> Float64Array:
     T = np.eye(4)
     T[:3, :3], T[:3, 3] = R, t
     return T
+
+
+def camera_rotation(
+    R_crop: Float32Array, crop: Crop, intrinsics: Intrinsics
+) -> Float64Array | None:
+    """A network's rotation, from the head to the camera of the picture; (3, 3) float64.
+
+    The network sees a crop: its camera looks along the ray through the crop's middle and is
+    rolled as the crop is (`rtrecon.depth.model.DepthPrediction`).
+
+    Returns:
+        None where ``R_crop`` is not finite or not a rotation.
+    """
+    R = np.asarray(R_crop, dtype=np.float64)
+    if not np.isfinite(R).all():
+        return None
+    # A rotation in float32 is one to six digits; what is wrong is wrong by more.
+    if not (np.abs(R @ R.T - np.eye(3)) < 0.05).all() or np.linalg.det(R) < 0.0:
+        return None
+    M, middle = crop.M_picture_crop, np.full((1, 2), (crop.size_px - 1) / 2.0)
+    ray = undistort(middle @ M[:, :2].T + M[:, 2], intrinsics)[0]
+    roll = np.eye(3)
+    roll[:2, :2] = M[:, :2] * (crop.size_px / crop.side_px)
+    return _nearest_rotation(_facing(ray).T @ roll @ R)
 
 
 def guess_pose(rays: Float64Array, ipd_m: float) -> Float64Array:
@@ -122,6 +148,17 @@ def fit_pose(
 def _toward(ray: Float64Array) -> Float64Array:
     """Rotation of a face at (x, y, 1) that looks at the camera."""
     return _rotation(np.array([-np.arctan(ray[1]), np.arctan(ray[0]), 0.0]))
+
+
+def _facing(ray: Float64Array) -> Float64Array:
+    """The least rotation (3, 3) that turns the ray (x, y, 1) into the optical axis."""
+    axis = np.array([ray[1], -ray[0], 0.0])
+    length = float(np.hypot(ray[0], ray[1]))
+    return _rotation(axis * (math.atan(length) / max(length, 1e-12)))
+
+
+def _nearest_rotation(R: Float64Array) -> Float64Array:
+    return _rotation(_rotation_vector(R))  # the second makes it orthonormal first
 
 
 def _rotation(vector: npt.NDArray[np.floating]) -> Float64Array:

@@ -18,7 +18,7 @@ import numpy as np
 from rtrecon.geometry.mean_face import mean_face
 from rtrecon.types import Float64Array
 
-__all__ = ["MAX_DEPTH_M", "MIN_DEPTH_M", "DistanceFilter", "ScaleMemory", "reference_depth_m"]
+__all__ = ["MAX_DEPTH_M", "MIN_DEPTH_M", "ScaleMemory", "reference_depth_m"]
 
 MIN_DEPTH_M = 0.1
 MAX_DEPTH_M = 10.0
@@ -28,10 +28,6 @@ MAX_DEPTH_M = 10.0
 _TRUSTED, _USELESS = 0.6, 0.3
 _TAU_S = 3.0
 
-_GAP_S = 0.5
-_DISTANCE_TAU_S = 0.15
-_DISTANCE_NOISE = 0.006  # relative: 4 mm at 0.6 m
-
 
 @dataclass(slots=True)
 class ScaleMemory:
@@ -40,34 +36,6 @@ class ScaleMemory:
 
     log_size: float = 0.0
     weight_s: float = 0.0
-
-
-class DistanceFilter:
-    """Follows a distance and its rate of change: a steady walk has no lag, noise averages out.
-
-    An alpha-beta filter on the logarithm of the distance whose gain opens where what is
-    measured departs from what was foreseen by more than noise (Benedict and Bordner's
-    relation between the two gains).
-    """
-
-    def __init__(self) -> None:
-        self._log_z = 0.0
-        self._rate = 0.0
-        self._known = False
-
-    def update(self, z_m: float, dt_s: float) -> float:
-        """The filtered distance in metres, ``dt_s`` after the last one."""
-        measured = math.log(z_m)
-        if not self._known or dt_s > _GAP_S:
-            self._log_z, self._rate, self._known = measured, 0.0, True
-        elif dt_s > 0.0:
-            foreseen = self._log_z + self._rate * dt_s
-            off = measured - foreseen
-            floor = 1.0 - math.exp(-dt_s / _DISTANCE_TAU_S)
-            gain = floor + (1.0 - floor) * off**4 / (off**4 + _DISTANCE_NOISE**4)
-            self._log_z = foreseen + gain * off
-            self._rate += gain * gain / (2.0 - gain) * off / dt_s
-        return math.exp(self._log_z)
 
 
 def reference_depth_m(

@@ -15,11 +15,12 @@ from rtrecon.errors import DataError
 from rtrecon.faces.align import Crop
 from rtrecon.faces.filters import OneEuroFilter
 from rtrecon.faces.track import place_of
+from rtrecon.geometry.head_fit import Surface
 from rtrecon.geometry.landmarks import Landmarks
 from rtrecon.geometry.landmarks68 import landmarks_filter, landmarks_in_picture
 from rtrecon.geometry.mask import clean_mask, ellipse_mask, mask_outside_picture
 from rtrecon.geometry.mesh import UInt8Array
-from rtrecon.geometry.pose import fit_pose, guess_pose
+from rtrecon.geometry.placement import HeadPlacer, PlacementMemory
 from rtrecon.geometry.rays import CropRays, crop_rays, ray_slope, undistort
 from rtrecon.geometry.reconstruction import (
     BoolArray,
@@ -29,16 +30,9 @@ from rtrecon.geometry.reconstruction import (
     crop_bounds,
 )
 from rtrecon.geometry.relief import ReliefMemory, ReliefReader
-from rtrecon.geometry.scale import (
-    MAX_DEPTH_M,
-    MIN_DEPTH_M,
-    DistanceFilter,
-    ScaleMemory,
-    reference_depth_m,
-)
 from rtrecon.geometry.surface import MAX_SLOPE, SurfaceScratch, surface_normals
 from rtrecon.geometry.temporal import CropFilter
-from rtrecon.types import BgrImage, Float32Array, Float64Array, Intrinsics, TrackedFace
+from rtrecon.types import BgrImage, Float32Array, Intrinsics, TrackedFace
 
 __all__ = ["GeometryStage"]
 
@@ -56,11 +50,8 @@ class _FaceMemory:
 
     filter: CropFilter
     t_ns: int
-    scale: ScaleMemory = field(default_factory=ScaleMemory)
-    distance: DistanceFilter = field(default_factory=DistanceFilter)
     relief: ReliefMemory = field(default_factory=ReliefMemory)
-    pose: Float64Array | None = None
-    ratio: Float64Array = field(default_factory=lambda: np.ones(5))
+    placement: PlacementMemory = field(default_factory=PlacementMemory)
     landmarks68: OneEuroFilter = field(default_factory=landmarks_filter)
 
 
@@ -100,8 +91,13 @@ class GeometryStage:
         self._faces: dict[int, _FaceMemory] = {}
         self._scratch: dict[int, _Scratch] = {}
         self._pool = BufferPool()
-        self._bounds_said = False
+        self._placer = HeadPlacer(self._ipd_m)
         self.landmarks_dropped = 0
+
+    @property
+    def rotations_dropped(self) -> int:
+        """Rotations that were none and landmarks far off their crop, so far."""
+        return self._placer.rotations_dropped
 
     def forget(self, keep: Iterable[int]) -> None:
         """Drop what is remembered of all faces but those whose ids are in ``keep``."""
@@ -167,13 +163,21 @@ class GeometryStage:
         valid = self._pool.take((size, size), np.bool_)
         _mask(ratio, logit, marks, valid)
         mask_outside_picture(valid, crop, width, height)
-        guess = np.ones(5) if memory is None else memory.ratio
+        placed = None if memory is None else memory.placement
+        guess = np.ones(5) if placed is None else placed.ratio
         marks.read_depth(ratio, valid, _LANDMARK_RELIEF * rays.span, guess)
-        z_ref_m = self._reference_depth_m(known_z_ref_m, marks, memory, dt_s)
+        z_eyes_m = self._placer.by_eyes(known_z_ref_m, marks, placed, dt_s)
         if logit is None:
-            near = np.float32(_HEAD_DEPTH_M / z_ref_m)
+            near = np.float32(_HEAD_DEPTH_M / z_eyes_m)
             np.logical_and(valid, np.abs(ratio - np.float32(1.0)) < near, out=valid)
         clean_mask(valid, marks.crop_px, scratch.fill)
+        normals: Float32Array = self._pool.take((size, size, 3), np.float32)
+        max_step = MAX_SLOPE * rays.spacing
+        surface_normals(ratio, valid, rays, max_step, normals, scratch.surface)
+        surface = Surface(ratio, valid, normals, crop, intrinsics)
+        metric = known_z_ref_m is not None
+        place = self._placer.place(prediction, surface, marks, z_eyes_m, metric, placed, dt_s)
+        z_ref_m = place.z_ref_m
         np.multiply(ratio, np.float32(z_ref_m), out=ratio)
         return FaceReconstruction(
             id=tracked.id,
@@ -183,8 +187,14 @@ class GeometryStage:
             intrinsics=intrinsics,
             crop=crop,
             z_ref_m=z_ref_m,
-            grid=self._grid(ratio, valid, rays, z_ref_m, crop, prediction, image_bgr, scratch),
-            T_camera_face=self._pose(marks, z_ref_m, memory),
+            grid=FaceGrid(
+                self._points(ratio, rays),
+                self._colors(prediction, crop, image_bgr),
+                normals,
+                valid,
+                max_step * z_ref_m,
+            ),
+            T_camera_face=place.T_camera_face,
             texture=self._texture(image_bgr, crop),
             landmarks68_px=self._landmarks68(prediction, crop, tracked, memory, dt_s),
         )
@@ -200,64 +210,19 @@ class GeometryStage:
         memory.t_ns = t_ns
         return memory, dt_s
 
-    def _reference_depth_m(
-        self, known_m: float | None, marks: Landmarks, memory: _FaceMemory | None, dt_s: float
-    ) -> float:
-        if memory is not None:
-            memory.ratio = marks.ratio
-        if known_m is not None:
-            z_ref_m = known_m
-        else:
-            z_ref_m = reference_depth_m(
-                marks.points(),
-                marks.visible,
-                self._ipd_m,
-                None if memory is None else memory.scale,
-                dt_s,
-            )
-        if not MIN_DEPTH_M < z_ref_m < MAX_DEPTH_M and not self._bounds_said:
-            self._bounds_said = True
-            logger.warning(
-                "a face seems to be at %g m: held there; is the field of view right (--fov)?",
-                z_ref_m,
-            )
-        return z_ref_m if memory is None else memory.distance.update(z_ref_m, dt_s)
-
-    def _grid(
-        self,
-        z: Float32Array,
-        valid: BoolArray,
-        rays: CropRays,
-        z_ref_m: float,
-        crop: Crop,
-        prediction: DepthPrediction,
-        image_bgr: BgrImage,
-        scratch: _Scratch,
-    ) -> FaceGrid:
-        shape = (*z.shape, 3)
-        points: Float32Array = self._pool.take(shape, np.float32)
-        normals: Float32Array = self._pool.take(shape, np.float32)
-        colors: UInt8Array = self._pool.take(shape, np.uint8)
-        max_step_m = MAX_SLOPE * rays.spacing * z_ref_m
-        surface_normals(z, valid, rays, max_step_m, normals, scratch.surface)
+    def _points(self, z: Float32Array, rays: CropRays) -> Float32Array:
+        """(h, w, 3) metres; the rays' arrays are used up."""
+        points: Float32Array = self._pool.take((*z.shape, 3), np.float32)
         np.multiply(rays.x, z, out=rays.x)
         np.multiply(rays.y, z, out=rays.y)
         cv2.merge([rays.x, rays.y, z], points)
+        return points
+
+    def _colors(self, prediction: DepthPrediction, crop: Crop, image_bgr: BgrImage) -> UInt8Array:
+        colors: UInt8Array = self._pool.take((crop.size_px, crop.size_px, 3), np.uint8)
         picture = prediction.crop_bgr if prediction.crop_bgr is not None else crop.warp(image_bgr)
         cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=colors)
-        return FaceGrid(points, colors, normals, valid, max_step_m)
-
-    def _pose(self, marks: Landmarks, z_ref_m: float, memory: _FaceMemory | None) -> Float64Array:
-        """The mean face's rotation, its origin moved to the middle of the eyes as measured."""
-        depths_m = np.where(marks.visible > 0.0, marks.ratio * z_ref_m, np.nan)
-        start = None if memory is None else memory.pose
-        if start is None:
-            start = guess_pose(marks.rays, self._ipd_m)
-        T = fit_pose(marks.rays, depths_m, self._ipd_m, start)
-        if memory is not None:
-            memory.pose = T.copy()
-        T[:3, 3] = marks.points()[:2].mean(axis=0) * z_ref_m
-        return T
+        return colors
 
     def _landmarks68(
         self,

@@ -167,6 +167,11 @@ def rotation(yaw_deg: float = 0.0, pitch_deg: float = 0.0, roll_deg: float = 0.0
     return np.asarray(Ry @ Rx @ Rz)
 
 
+def turned(vector: np.ndarray) -> np.ndarray:
+    """The rotation about ``vector`` by its length in radians."""
+    return np.asarray(cv2.Rodrigues(np.asarray(vector, dtype=np.float64))[0])
+
+
 def plane(distance_m: float, R: np.ndarray, camera: Intrinsics = CAMERA) -> Scene:
     """A flat face of 24 x 30 cm."""
     center = np.array([0.02, -0.03, distance_m])
@@ -208,7 +213,7 @@ def ellipsoid(
     return Scene(shape, landmarks @ R.T + center, camera)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=64)
 def average_head(
     turn_deg: tuple[float, float, float],
     scale: float = 1.0,

@@ -1,4 +1,4 @@
-"""The memory of a person's size, and the filter of the distance."""
+"""The distance by the line of the eyes, and the memory of a person's size."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rtrecon.geometry.mean_face import mean_face
-from rtrecon.geometry.scale import DistanceFilter, ScaleMemory, reference_depth_m
+from rtrecon.geometry.scale import ScaleMemory, reference_depth_m
 from tests.geometry.scenes import rotation
 
 SEEN = np.ones(5)
@@ -63,17 +63,3 @@ def test_memory_averages_noise() -> None:
         for _ in range(200)
     ]
     assert np.std(errors[60:]) < 0.75 * np.std(alone)
-
-
-def test_distance_filter_has_no_lag_at_constant_speed() -> None:
-    distances = DistanceFilter()
-    for k in range(60):
-        truth = 1.0 * np.exp(-0.01 * k)
-        filtered = distances.update(truth, 1 / 30 if k else 0.0)
-    assert filtered == pytest.approx(truth, rel=2e-4)
-
-
-def test_distance_filter_jumps_after_a_gap() -> None:
-    distances = DistanceFilter()
-    distances.update(1.0, 0.0)
-    assert distances.update(0.5, 2.0) == pytest.approx(0.5)

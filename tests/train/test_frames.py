@@ -82,3 +82,15 @@ def test_all_expressions_are_of_one_head(renderer):
     # The corner of the picture is background, by the same camera.
     corner = np.s_[:12, :12]
     assert np.abs(rest.image[corner].astype(int) - jaw.image[corner]).mean() < 12
+
+
+def test_a_turning_head_is_one_head(renderer):
+    ahead, aside = renderer.turning(3, [0.0, 40.0])
+    assert ahead.ipd_m == aside.ipd_m
+    assert 0.05 < ahead.ipd_m < 0.08
+    assert ahead.intrinsics == aside.intrinsics
+    np.testing.assert_array_equal(ahead.expression, aside.expression)
+    relative = aside.R_camera_face @ ahead.R_camera_face.T
+    assert np.degrees(np.arccos((np.trace(relative) - 1) / 2)) == pytest.approx(40.0, abs=1e-6)
+    near, far = renderer.turning(3, [0.0, 0.0], [0.5, 0.7])
+    assert np.nanmin(far.depth_m) - np.nanmin(near.depth_m) == pytest.approx(0.2, abs=0.005)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from rtrecon.faces.align import Crop
-from rtrecon.train.face_model import LANDMARKS_68, FaceModel
+from rtrecon.train.face_model import LANDMARKS_68, PARTS, FaceModel
 from rtrecon.train.heads.look import sample_look
 from rtrecon.train.heads.pose import rotation
 from rtrecon.train.heads.sample import HeadGenerator
@@ -44,7 +44,7 @@ class EvaluationFrame:
     """``image`` (S, S, 3) uint8 BGR; ``depth_m`` (S, S) float32, NaN off the head; ``face``
     (S, S) uint8, 255 on bare facial skin; ``intrinsics`` of the picture; ``expression`` (51,)
     float32 as `ARKIT_NAMES`; ``R_camera_face`` (3, 3) float64, the identity for a frontal face;
-    ``landmarks68_px`` (68, 2) float32 in the picture.
+    ``landmarks68_px`` (68, 2) float32 in the picture; ``ipd_m`` between the eyeballs' centres.
     """
 
     image: BgrImage
@@ -54,6 +54,7 @@ class EvaluationFrame:
     expression: Float32Array
     R_camera_face: Float64Array
     landmarks68_px: Float32Array
+    ipd_m: float
 
 
 class _OneCamera(np.random.Generator):
@@ -117,6 +118,34 @@ class FrameRenderer(HeadGenerator):
             )
         return frames
 
+    def turning(
+        self,
+        seed: int,
+        yaws_deg: Sequence[float],
+        distance_m: Sequence[float] | None = None,
+    ) -> list[EvaluationFrame]:
+        """One head with one expression by one camera, turned by each of ``yaws_deg``.
+
+        ``distance_m``: of the nose in each; None: one of the head's own.
+        """
+        pose = np.random.default_rng([_STREAM, seed, 3])
+        pitch_deg, roll_deg = pose.normal(0, 6), pose.normal(0, 5)
+        fov_deg, shift = pose.uniform(50, 70), pose.normal(0, 0.03, 2)
+        own_m = float(pose.uniform(0.45, 0.8))
+        away_m = [own_m] * len(yaws_deg) if distance_m is None else distance_m
+        return [
+            self._draw(
+                np.random.default_rng([_STREAM, seed]),
+                _OneCamera([_STREAM, seed, 1], k),
+                None,
+                np.radians([yaw_deg, pitch_deg, roll_deg]),
+                float(away_m[k]),
+                fov_deg,
+                shift,
+            )
+            for k, yaw_deg in enumerate(yaws_deg)
+        ]
+
     def _clip_frame(self, seed: int, k: int, t_s: float) -> EvaluationFrame:
         def wave(period_s: float, shift: float = 0.0) -> float:
             return float(np.sin(2 * np.pi * (t_s / period_s + shift)))
@@ -169,7 +198,11 @@ class FrameRenderer(HeadGenerator):
         camera = Intrinsics.from_fov(n, n, fov_deg)
         R = rotation(*(float(a) for a in angles))
 
+        eyes: list[Float64Array] = []
+
         def place(vertices: Float32Array) -> tuple[Float64Array, Float64Array, Intrinsics]:
+            for eye in ("eye_left", "eye_right"):
+                eyes.append(vertices[slice(*PARTS[eye])].mean(axis=0, dtype=np.float64))
             nose = vertices[LANDMARKS_68][30].astype(np.float64) * 0.01
             target = np.array([shift[0], shift[1], 1.0]) * distance_m
             return R, target - R @ np.diag([1.0, -1.0, -1.0]) @ nose, camera
@@ -192,4 +225,5 @@ class FrameRenderer(HeadGenerator):
             scene.expression,
             R,
             marks_px.astype(np.float32),
+            float(np.linalg.norm(eyes[1] - eyes[0])) * 0.01,
         )
