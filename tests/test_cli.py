@@ -71,14 +71,16 @@ def test_help_needs_no_heavy_import() -> None:
     assert done.stdout.rstrip().endswith("[]")
 
 
-def test_a_run_without_window_never_imports_open3d(dome_model: Path, tmp_path: Path) -> None:
+def test_a_run_without_window_or_pictures_imports_no_library_for_them(
+    dome_model: Path, tmp_path: Path
+) -> None:
     script = (
         "import sys; from rtrecon.cli import main; "
         f"code = main(['run', 'demo', '--model', {str(dome_model)!r}, '--view', 'none', "
         "'--every-frame', '--max-frames', '3', '--quiet']); "
-        "print(code, 'open3d' in sys.modules)"
+        "print(code, 'open3d' in sys.modules, 'PIL' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
     )
-    assert done.stdout.split() == ["0", "False"], done.stderr
+    assert done.stdout.split() == ["0", "False", "False"], done.stderr

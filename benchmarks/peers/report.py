@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -32,10 +32,11 @@ class Row:
     def figures(self, slices: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Of all rounds: the distribution in milliseconds, and CPU time a picture."""
         count = sum(len(s["ms"]) for s in slices)
+        times = distribution([s["ms"] for s in slices])
         detections = [s["detections"] for s in slices]
         return {
             "title": self.title,
-            **(distribution([s["ms"] for s in slices]) or {}),
+            **({} if times is None else asdict(times)),
             "cpu_ms": 1e3 * sum(s["cpu_s"] for s in slices) / count,
             "round_cpu_ms": [1e3 * s["cpu_s"] / len(s["ms"]) for s in slices],
             "with_face": sum(s["faces"] for s in slices) / count,

@@ -14,15 +14,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from rtrecon.capture.pixels import to_bgr
 from rtrecon.errors import DataError, MissingExtraError
 from rtrecon.types import BgrImage, Intrinsics
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 __all__ = ["PICTURE_SUFFIXES", "Picture", "find_pictures", "pictures_in", "read_picture"]
 
@@ -116,6 +118,9 @@ def read_picture(path: Path) -> Picture:
             20,000 a side or 150 million, which is refused before it is decoded.
         MissingExtraError: a HEIC file, and no library that reads it.
     """
+    # Loaded by those who read pictures: a camera needs none of it.
+    from PIL import Image, UnidentifiedImageError
+
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -185,6 +190,8 @@ def _own_limits() -> Iterator[None]:
     It warns of damaged tags, which count as none here. Both are settings of the process, so
     one picture is read at a time.
     """
+    from PIL import Image
+
     with _reading, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"PIL\.")
         before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
