@@ -86,3 +86,13 @@ def test_no_crop_and_too_many_passes(picture: Any, crop: Crop) -> None:
     assert predict_averaged(model, picture, [], 4) == []  # type: ignore[arg-type]
     with pytest.raises(DataError, match="passes"):
         predict_averaged(model, picture, [crop], MAX_PASSES + 1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("passes", [3, 5, 7])
+def test_a_closer_view_says_more_relief_of_the_same_depth(crop: Crop, passes: int) -> None:
+    """Relief is in widths of its own crop: a view of another size is brought to the first's."""
+    even = np.full((240, 320, 3), 200, np.uint8)
+    plain = PictureModel().predict(even, [crop])[0].value
+    mean = predict_averaged(PictureModel(), even, [crop], passes)[0].value  # type: ignore[arg-type]
+    inner = np.s_[12:-12, 12:-12]
+    np.testing.assert_allclose(mean[inner], plain[inner], rtol=1e-3)

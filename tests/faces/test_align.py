@@ -155,3 +155,18 @@ def test_degenerate_landmarks_give_a_finite_crop():
         crop = crop_face(_face(marks), SPEC, 64)
         assert np.isfinite(crop.M_picture_crop).all()
         assert crop.side_px >= 1.0
+
+
+@pytest.mark.parametrize("toward", [-1.0, 1.0])
+def test_the_crop_leans_to_where_the_head_is_when_the_nose_leads(toward):
+    ahead = np.array([[80, 100], [120, 100], [100, 125], [85, 150], [115, 150]], np.float32)
+    turned = ahead.copy()
+    turned[2, 0] += toward * 16  # the nose's tip goes ahead of eyes and mouth
+    spec = CropSpec("landmarks", 3.8)
+
+    def middle_px(marks):
+        crop = crop_face(Face(np.zeros(4, np.float32), marks, 1.0), spec, 64)
+        return crop.M_picture_crop @ [31.5, 31.5, 1.0]
+
+    moved = middle_px(turned) - middle_px(ahead)
+    np.testing.assert_allclose(moved, [-toward * 8, 0.0], atol=1e-6)
