@@ -44,7 +44,7 @@ def test_onnx_runtime_agrees_for_any_number_of_pictures(network, tmp_path):
     write_onnx(for_cpu(network), fused)
     kinds = collections.Counter(node.op_type for node in onnx.load(fused).graph.node)
     assert kinds["MultiHeadAttention"] == SMALL.depth
-    # Four of a block, and what takes a window whole: two of the stem, three of the pixels, their mix.
+    # Four of a block; what takes a window whole: two of the stem, three of pixels, and their mix.
     assert kinds["DynamicQuantizeMatMul"] == 4 * SMALL.depth + 6
     assert kinds["Softmax"] == 0
     sessions = [ort.InferenceSession(p, providers=["CPUExecutionProvider"]) for p in (plain, fused)]
