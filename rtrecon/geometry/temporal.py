@@ -1,27 +1,39 @@
 """Filter over time in crop space, where the face stands still.
 
-Each pixel follows slowly while what is new differs from what is known by no more than the
-network's noise, and at once where the difference is larger than noise over a neighbourhood:
-an expression, a turn, a hand before the face.
+Each pixel follows slowly while what is new differs from what is known by no more than noise, and
+at once where the difference of a small block of pixels is larger: an expression, a turn, a hand
+before the face. How large noise is differs from camera to camera and from light to light; it is
+learnt while the face is still.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from rtrecon.faces.align import Crop
 from rtrecon.types import Float32Array
 
-__all__ = ["CropFilter"]
+__all__ = ["CropFilter", "NoiseMeter"]
 
-# Relief units (multiples of the crop's width, about a quarter of a metre).
-_NOISE = 0.003  # differences up to this, under a millimetre, are noise
-_TAU_S = 0.15  # how slowly a pixel without change follows
+_TAU_S = 0.3  # how slowly a pixel without change follows
 _GAP_S = 0.5  # beyond it the face may be anything
+_BLOCK = 4  # pixels across that move together
+_SURPRISE = 4.0  # a difference of so many standard deviations is half believed
+# Of a block's relief (multiples of the crop's width, a quarter of a metre): before any was seen,
+# and the least and most that is believed.
+_PRIOR, _LEAST, _MOST = 0.0007, 0.0003, 0.002
+_STILL = 1.7  # a face that changes in `_LONG` frames by more than this times its noise moves
+_APART, _LONG = 2, 8
+_MEMORY = 15
+_LEAST_BLOCKS = 50
+_MEDIAN_TO_SIGMA = 1.0 / 0.6745
+_TAU_LOGIT_S = 0.15
 _NEIGHBOURHOOD = 9
 _LOGIT_LIMIT = 6.0  # so that a change of mind about the mask is not delayed by certainty
 _LOGIT_NOISE = 3.0
@@ -33,6 +45,48 @@ class _State:
     logit: Float32Array | None
     crop: Crop
     t_ns: int
+
+
+class NoiseMeter:
+    """Learns how noisy the relief of one face is; not thread-safe.
+
+    Second differences over frames that lie `_APART` are noise where the face does not move; that
+    it does not, the change over `_LONG` frames says, which is larger than noise when it does. A
+    face that moves all the time leaves the noise at what is known.
+
+    Args:
+        size: width and height of the maps of blocks.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._ring = np.zeros((_LONG + 1, size, size), dtype=np.float32)
+        self._count = 0
+        self._seen: deque[float] = deque([_PRIOR] * _MEMORY, maxlen=_MEMORY)
+        self.sigma = _PRIOR
+
+    def restart(self) -> None:
+        """What comes next is not of the same crop; what was learnt stays."""
+        self._count = 0
+
+    def update(self, blocks: Float32Array, head: npt.NDArray[np.bool_] | None) -> None:
+        """Take in one frame's ``blocks`` (k, k), of which ``head`` are the face."""
+        ring, now = self._ring, self._count
+        ring[now % (_LONG + 1)] = blocks
+        self._count += 1
+        if now < _LONG or now % 2:  # every other frame is enough, and costs half
+            return
+        at = [now % (_LONG + 1), (now - _APART) % (_LONG + 1), (now - 2 * _APART) % (_LONG + 1)]
+        bent = ring[at[0]] - 2.0 * ring[at[1]] + ring[at[2]]
+        moved = ring[at[0]] - ring[(now - _LONG) % (_LONG + 1)]
+        if head is not None:
+            bent, moved = bent[head], moved[head]
+        if bent.size < _LEAST_BLOCKS:
+            return
+        sigma = _MEDIAN_TO_SIGMA / math.sqrt(6.0) * _median(np.abs(bent))
+        moved -= _median(moved)
+        if _MEDIAN_TO_SIGMA / math.sqrt(2.0) * _median(np.abs(moved)) < _STILL * sigma:
+            self._seen.append(sigma)
+            self.sigma = min(max(float(np.median(self._seen)), _LEAST), _MOST)
 
 
 class CropFilter:
@@ -47,6 +101,8 @@ class CropFilter:
         self._difference = np.empty((size, size), dtype=np.float32)
         self._gain = np.empty((size, size), dtype=np.float32)
         self._work = np.empty((size, size), dtype=np.float32)
+        self._blocks = max(1, size // _BLOCK)
+        self.noise = NoiseMeter(self._blocks)
 
     def update(
         self, relief: Float32Array, logit: Float32Array | None, crop: Crop, t_ns: int
@@ -71,15 +127,41 @@ class CropFilter:
                 t_ns,
             )
             self._state = state
+            self.noise.restart()
+            self.noise.update(self._averaged(relief), None)
             return state.relief, state.logit
         dt_s = max(0.0, (t_ns - state.t_ns) * 1e-9)
-        floor = 1.0 - math.exp(-dt_s / _TAU_S)
-        self._blend(state.relief, relief, _NOISE, floor)
+        head = None if state.logit is None else self._averaged(state.logit) > 0.0
+        self.noise.update(self._averaged(relief), head)
+        self._follow(state.relief, relief, 1.0 - math.exp(-dt_s / _TAU_S))
         if logit is not None and state.logit is not None:
             np.clip(logit, -_LOGIT_LIMIT, _LOGIT_LIMIT, out=self._work)
+            floor = 1.0 - math.exp(-dt_s / _TAU_LOGIT_S)
             self._blend(state.logit, self._work, _LOGIT_NOISE, floor)
         state.crop, state.t_ns = crop, t_ns
         return state.relief, state.logit
+
+    def _averaged(self, values: Float32Array) -> Float32Array:
+        """The mean of each block of pixels."""
+        size = (self._blocks, self._blocks)
+        return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), dtype=np.float32)
+
+    def _follow(self, known: Float32Array, new: Float32Array, floor: float) -> None:
+        """``known += gain * (new - known)``, gain from ``floor`` to 1 by a block's difference."""
+        difference, gain = self._difference, self._gain
+        np.subtract(new, known, out=difference)
+        # In units of what is half believed: floor + (1 - floor) * d^4 / (d^4 + 1).
+        block = self._averaged(difference)
+        block *= np.float32(1.0 / (_SURPRISE * self.noise.sigma))
+        np.multiply(block, block, out=block)
+        np.multiply(block, block, out=block)
+        np.minimum(block, np.float32(1e12), out=block)
+        block /= block + np.float32(1.0)
+        block *= np.float32(1.0 - floor)
+        block += np.float32(floor)
+        cv2.resize(block, gain.shape[::-1], dst=gain, interpolation=cv2.INTER_LINEAR)
+        np.multiply(difference, gain, out=difference)
+        np.add(known, difference, out=known)
 
     def _blend(self, known: Float32Array, new: Float32Array, noise: float, floor: float) -> None:
         """``known += gain * (new - known)``, gain from ``floor`` to 1 by the local difference."""
@@ -111,3 +193,8 @@ class CropFilter:
             np.linalg.norm(here[:, 0] / crop.side_px - before[:, 0] / state.crop.side_px)
         )
         return moved_px < 0.5 * crop.side_px and turned * crop.size_px < 0.35
+
+
+def _median(values: Float32Array) -> float:
+    middle = values.size // 2
+    return float(np.partition(values, middle, axis=None)[middle])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from rtrecon.errors import DataError
+from rtrecon.faces.align import Crop
 from rtrecon.geometry.stage import GeometryStage
 from tests.geometry import scenes
 from tests.geometry.scenes import CAMERA, DISTORTED, OFF_CENTRE, Scene, rotation
@@ -148,6 +149,38 @@ def test_depth_in_frame_is_depth_and_nothing_else() -> None:
     assert np.percentile(error, 95) < 0.5 * MM
     with pytest.raises(DataError, match="640x480"):
         face.depth_in_frame((720, 1280, 3))
+
+
+@pytest.mark.parametrize("shift", [(200, 100), (-30, -20), (520, 350)])
+def test_depth_in_frame_covers_the_crops_pixels_and_no_other(shift) -> None:
+    """A crop that lies on the picture's own pixels gives back its own, to the last of its edge."""
+    scene = scenes.ellipsoid(0.6, rotation(20, 5, 12))
+    face = scene.reconstruct()
+    face.crop = Crop(np.array([[1.0, 0, shift[0]], [0, 1.0, shift[1]]]), scenes.SIZE, scenes.SIZE)
+    face.grid.valid[:] = False
+    face.grid.valid[10:150, 0:70] = True
+    face.grid.valid[100:, 60:] = True
+    expected = np.full((480 + 400, 640 + 400), np.nan, dtype=np.float32)
+    x, y = shift[0] + 200, shift[1] + 200
+    expected[y : y + scenes.SIZE, x : x + scenes.SIZE] = np.where(
+        face.grid.valid, face.grid.points_camera[:, :, 2], np.nan
+    )
+    expected = expected[200:680, 200:840]
+    depth = face.depth_in_frame((480, 640))
+    np.testing.assert_array_equal(np.isfinite(depth), np.isfinite(expected))
+    np.testing.assert_allclose(depth, expected, atol=1e-6)
+
+
+def test_depth_in_frame_ends_halfway_to_the_next_pixel_of_the_crop() -> None:
+    scene = scenes.ellipsoid(0.6, rotation())
+    face = scene.reconstruct()
+    face.crop = Crop(np.array([[3.0, 0, 0], [0, 3.0, 0]]), scenes.SIZE, 3 * scenes.SIZE)
+    face.grid.valid[:] = False
+    face.grid.valid[60:100, 70:110] = True
+    rows, columns = np.nonzero(np.isfinite(face.depth_in_frame((480, 640))))
+    # Pixel 70 of the crop is at 210 of the picture, and reaches a pixel and a half to each side.
+    assert (columns.min(), columns.max()) == (209, 328)
+    assert (rows.min(), rows.max()) == (179, 298)
 
 
 def test_face_at_the_edge_of_the_picture() -> None:
