@@ -9,27 +9,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from rtrecon.depth.mirror import FLIP_68, flip_name
 from rtrecon.train.face_model import ARKIT_NAMES
 from rtrecon.types import BgrImage, Float32Array, Float64Array
 
 __all__ = ["NoiseBank", "Warp", "flip_labels", "noise_bank", "recolour"]
 
-# fmt: off
-_FLIP_68 = np.array(
-    [*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42,
-     47, 46, 39, 38, 37, 36, 41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62,
-     61, 60, 67, 66, 65]
-)
-# fmt: on
-
-
-def _flip_name(name: str) -> str:
-    if "Left" in name:
-        return name.replace("Left", "Right")
-    return name.replace("Right", "Left")
-
-
-_FLIP_EXPRESSION = np.array([ARKIT_NAMES.index(_flip_name(n)) for n in ARKIT_NAMES])
+_FLIP_68 = np.array(FLIP_68)
+_FLIP_EXPRESSION = np.array([ARKIT_NAMES.index(flip_name(n)) for n in ARKIT_NAMES])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,10 +11,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn import functional
 
 from rtrecon.geometry.rays import ray_slope
-from rtrecon.train.augment import Warp, flip_labels
+from rtrecon.train.augment import Warp, flip_labels, noise_bank, recolour
 from rtrecon.train.dataset import ShardDataset
 from rtrecon.train.heads.regions import face_region
 from rtrecon.train.losses import Targets
@@ -80,12 +79,15 @@ def make_batch(
     The first ``pairs`` of ``rows`` come once more at the end.
     """
     samples = [_sample(data[int(row)], size_px, rng) for row in rows]
-    images = torch.from_numpy(np.stack([s[0] for s in samples])).permute(0, 3, 1, 2)
-    images = images.flip(1).float().div_(255.0)  # BGR to RGB
+    pictures = [sample[0] for sample in samples]
     if rng is not None:
-        images = torch.cat([images, images[:pairs]])
-        images = _noisy(_recolour(images, rng, len(rows)), rng)
+        pictures = [recolour(picture, rng) for picture in pictures]
+        pictures += pictures[:pairs]
         samples += samples[:pairs]
+    shown = [np.asarray(picture, np.float32) / np.float32(255.0) for picture in pictures]
+    if rng is not None:
+        shown = [noise_bank(size_px).noisy(picture, rng) for picture in shown]
+    images = torch.from_numpy(np.stack(shown)).permute(0, 3, 1, 2).flip(1)  # BGR to RGB
 
     def stack(k: int) -> torch.Tensor:
         return torch.from_numpy(np.stack([s[k] for s in samples]))
@@ -187,41 +189,3 @@ def _facing(ray: Float64Array) -> Float64Array:
     v = np.array([d[1], -d[0], 0.0])
     cross = np.array([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])
     return np.asarray(np.eye(3) + cross + cross @ cross / (1.0 + d[2]))
-
-
-def _recolour(images: torch.Tensor, rng: np.random.Generator, count: int) -> torch.Tensor:
-    """Gain, offset and gamma a picture and channel, some without colour.
-
-    What comes after the first ``count`` are the first ones once more: they change alike.
-    """
-    again = np.arange(len(images)) % count
-    gamma = torch.from_numpy(np.exp(rng.normal(0, 0.15, (count, 1, 1, 1)))[again]).float()
-    gain = np.exp(rng.normal(0, 0.12, (count, 1, 1, 1)) + rng.normal(0, 0.05, (count, 3, 1, 1)))
-    images = images.clamp_min(1e-3) ** gamma * torch.from_numpy(gain[again]).float()
-    images = images.clamp_(0, 1)
-    grey = rng.random(count) < 0.15
-    for k in np.flatnonzero(grey[again]):
-        images[k] = images[k].mean(0, keepdim=True)
-    return images
-
-
-def _noisy(images: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Each picture in noise of its own: fine, in blots as after a camera's smoothing, or coded."""
-    n = len(images)
-    generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
-    noise = torch.randn(images.shape, generator=generator)
-    for k in np.flatnonzero(rng.random(n) < 0.5):
-        noise[k] = 2.0 * functional.avg_pool2d(noise[k], 3, 1, 1)
-    level = torch.from_numpy(0.004 + 0.03 * rng.random((n, 1, 1, 1)) ** 2).float()
-    images = (images + level * noise).clamp_(0, 1)
-    for k in np.flatnonzero(rng.random(n) < 0.25):
-        images[k] = _coded(images[k], int(rng.integers(35, 90)))
-    return images
-
-
-def _coded(image: torch.Tensor, quality: int) -> torch.Tensor:
-    """``image`` (3, h, w) RGB in [0, 1] as a JPEG of ``quality`` shows it."""
-    bgr = (image.flip(0).permute(1, 2, 0).numpy() * 255 + 0.5).astype(np.uint8)
-    _, code = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    shown = torch.from_numpy(cv2.imdecode(code, cv2.IMREAD_COLOR))
-    return shown.permute(2, 0, 1).flip(0).float() / 255.0

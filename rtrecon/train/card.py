@@ -58,8 +58,9 @@ A small Dense Prediction Transformer that gives the relief of a face from one cr
 through the crop's middle. Crop: upright square by five landmarks, {manifest["crop"]["side"]} of
 their unit wide, {size_px} px.
 
-- **Made by** `python -m rtrecon.train generate`, `fit` and `export`; last run: seed
-  {training["seed"]}, {training["step"]} steps, {training["size"]} px. All commands and seeds:
+- **Made by** `python -m rtrecon.train generate`, `fit`, `fit-details` and `export`; last run:
+  seed {training["seed"]}, {training["step"]} steps, {training["size"]} px; details
+  {training["details"] or 0} steps. All commands and seeds:
   docs/decisions/face-dpt-training.md. `weights.safetensors` goes on with `fit --init`.
 - **Data**: synthetic heads of ICT-FaceKit (MIT) alone; no photograph of a person. What the
   generator does not draw, the network has not seen.

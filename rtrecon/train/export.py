@@ -247,7 +247,7 @@ def _manifest(size: int, path: Path, header: dict[str, Any], difference: float) 
         "precision": "fp32",
         "licence": "Apache-2.0",
         "source": "trained by rtrecon.train on synthetic heads made from ICT-FaceKit (MIT)",
-        "training": {k: header.get(k) for k in ("step", "seed", "size")},
+        "training": {k: header.get(k) for k in ("step", "seed", "size", "details")},
         "parity_relief": difference,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
     }

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtrecon.errors import DataError
+from rtrecon.expression import names
 from rtrecon.types import Float32Array
 
 __all__ = ["ARKIT_NAMES", "LANDMARKS_68", "FaceModel"]
@@ -46,20 +47,10 @@ LANDMARKS_68 = np.array([
 ], dtype=np.int64)
 """Multi-PIE's 68 landmarks as vertices."""
 
-ARKIT_NAMES = (
-    "eyeBlinkLeft", "eyeLookDownLeft", "eyeLookInLeft", "eyeLookOutLeft", "eyeLookUpLeft",
-    "eyeSquintLeft", "eyeWideLeft", "eyeBlinkRight", "eyeLookDownRight", "eyeLookInRight",
-    "eyeLookOutRight", "eyeLookUpRight", "eyeSquintRight", "eyeWideRight", "jawForward", "jawLeft",
-    "jawRight", "jawOpen", "mouthClose", "mouthFunnel", "mouthPucker", "mouthLeft", "mouthRight",
-    "mouthSmileLeft", "mouthSmileRight", "mouthFrownLeft", "mouthFrownRight", "mouthDimpleLeft",
-    "mouthDimpleRight", "mouthStretchLeft", "mouthStretchRight", "mouthRollLower", "mouthRollUpper",
-    "mouthShrugLower", "mouthShrugUpper", "mouthPressLeft", "mouthPressRight", "mouthLowerDownLeft",
-    "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight", "browDownLeft", "browDownRight",
-    "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "cheekPuff", "cheekSquintLeft",
-    "cheekSquintRight", "noseSneerLeft", "noseSneerRight",
-)
-"""ARKit's 52 coefficients without tongueOut, which the head model does not have."""
 # fmt: on
+
+ARKIT_NAMES = names.ARKIT_NAMES[:-1]
+"""ARKit's 52 coefficients without tongueOut, which the head model does not have."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -65,8 +65,6 @@ class FitConfig:
     """For matrices alone."""
     freeze_norms: bool = False
     """Keep the batch norms' statistics: a third quicker, to go on from trained weights."""
-    details_alone: bool = False
-    """Train the layers that see eyes and mouth closely alone: nearly three times as quick."""
     ema: float = 0.998
     """Decay a step of the averaged weights, which are what is shipped."""
     pairs: float = 1 / 6
@@ -175,8 +173,6 @@ class _Run:
             self.network = load_network(config.init)
         if config.freeze_norms:
             self.network.freeze_norms()
-        if config.details_alone:
-            self.network.freeze_all_but_details()
         self.network = self.network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimiser = Optimiser(self.network, config.weight_decay)
         self.step, self.smooth_loss = 0, 0.0

@@ -234,12 +234,6 @@ class FaceDpt(nn.Module):
             if isinstance(module, ConvNorm):
                 module.frozen = True
 
-    def freeze_all_but_details(self) -> None:
-        """Train on what coefficients and landmarks are made from beside the depth, alone."""
-        own = ("eyes.", "mouth.", "expression.", "landmarks_local.", "details.", "share_")
-        for name, parameter in self.named_parameters():
-            parameter.requires_grad_(name.startswith(own))
-
     def forward(self, image: Tensor) -> Outputs:
         """``image`` (n, 3, h, w) RGB in [0, 1], h and w multiples of 32."""
         x2 = functional.relu(self.stem2((image - 0.45) * 4.0))

@@ -40,8 +40,6 @@ class Optimiser:
         decayed: list[nn.Parameter] = []
         others: list[nn.Parameter] = []
         for name, parameter in network.named_parameters():
-            if not parameter.requires_grad:
-                continue
             if parameter.ndim < 2:
                 others.append(parameter)
             elif name.startswith(_ENDS) or 1 in parameter.shape[:2]:

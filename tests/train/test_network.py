@@ -92,13 +92,3 @@ def test_frozen_norms_train_on_what_evaluation_sees():
     assert all(torch.equal(network.state_dict()[k], v) for k, v in before.items())
     trained.relief.sum().backward()
     assert network.stem2[1].weight.grad.abs().sum() > 0
-
-
-def test_details_alone_leave_the_depth_as_it_is():
-    network = FaceDpt(SMALL)
-    network.freeze_all_but_details()
-    out = network(torch.rand(2, 3, 64, 64))
-    assert not out.relief.requires_grad
-    out.expression.sum().backward()
-    assert network.eyes.layers[5].weight.grad is not None
-    assert network.stem2[0].weight.grad is None
