@@ -6,7 +6,6 @@ pixel at (0, 0). *camera* is OpenCV's: x right, y down, z forward, metres.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtrecon.errors import DataError
+from rtrecon.intrinsics_file import parse_intrinsics
 
 __all__ = [
     "DEFAULT_FOV_DEG",
@@ -41,6 +41,7 @@ DEFAULT_FOV_DEG = 60.0
 
 _DIST_ORDER = "k1 k2 p1 p2 k3 k4 k5 k6 s1 s2 s3 s4 tx ty"
 _DIST_COUNTS = (4, 5, 8, 12, 14)
+_EDGE = 0.05  # of a side: no principal point is nearer to it
 _LEAST_FOCAL = 0.1  # of the picture's side: 157 degrees from side to side
 
 
@@ -70,6 +71,11 @@ class Intrinsics:
             raise DataError("intrinsics must be finite numbers")
         if self.fx <= 0 or self.fy <= 0 or self.width <= 0 or self.height <= 0:
             raise DataError("intrinsics need fx, fy, width and height above zero")
+        if max(self.cx, self.cy) <= 1.0 and max(self.fx, self.fy) < 5.0 and self.width > 100:
+            raise DataError(
+                f"fx {self.fx:g}, cx {self.cx:g} are shares of a picture {self.width} wide: "
+                "intrinsics must be in pixels"
+            )
         if 0 < len(self.dist) < _DIST_COUNTS[0]:
             filled = (*self.dist, *[0.0] * (_DIST_COUNTS[0] - len(self.dist)))
             object.__setattr__(self, "dist", filled)
@@ -90,31 +96,21 @@ class Intrinsics:
 
     @classmethod
     def load(cls, path: str | Path) -> Intrinsics:
-        """Read the JSON calibration file described in the design.
+        """Read a calibration file: JSON as in the README, or of `rtrecon.intrinsics_file`'s kinds.
 
         Raises:
             DataError: the file is missing, is not JSON, lacks a field, or its numbers cannot be.
         """
         path = Path(path)
         try:
-            data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            loaded = cls(
-                fx=float(data["fx"]),
-                fy=float(data["fy"]),
-                cx=float(data["cx"]),
-                cy=float(data["cy"]),
-                width=int(data["width"]),
-                height=int(data["height"]),
-                # Calibrations are written as rows or columns of numbers too.
-                dist=tuple(float(v) for v in np.ravel(data.get("dist", ()))),
-            )
+            loaded = cls(*parse_intrinsics(path.read_text(encoding="utf-8-sig")))
             loaded._check_pixels()
             return loaded
         except OSError as error:
             raise DataError(f"cannot read intrinsics {path}: {error.strerror}") from error
         except DataError as error:
             raise DataError(f"intrinsics {path}: {error}") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(
                 f"intrinsics {path} is not what it should be ({type(error).__name__}: {error}): "
                 'it must be JSON with numbers "fx", "fy", "cx", "cy", "width", "height" and '
@@ -124,7 +120,11 @@ class Intrinsics:
     def _check_pixels(self) -> None:
         """Some tools write shares of the picture's size instead of pixels."""
         short = self.fx < _LEAST_FOCAL * self.width or self.fy < _LEAST_FOCAL * self.height
-        outside = not (0 < self.cx < self.width and 0 < self.cy < self.height)
+        # Some count from the middle, where the principal point is about nothing.
+        outside = not (
+            _EDGE < self.cx / self.width < 1.0 - _EDGE
+            and _EDGE < self.cy / self.height < 1.0 - _EDGE
+        )
         if short or outside:
             raise DataError(
                 f"fx {self.fx:g}, fy {self.fy:g}, cx {self.cx:g}, cy {self.cy:g} cannot be those "
