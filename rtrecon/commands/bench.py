@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from rtrecon.bench.rows import Row, measure_rows, trace_first
 from rtrecon.bench.table import LiveTable, final_table
 from rtrecon.console import sigterm_interrupts
 from rtrecon.errors import DataError, OutputError, UserError
-from rtrecon.files import write_files
+from rtrecon.files import check_target, json_bytes, write_files
 from rtrecon.host import describe_machine
 from rtrecon.outputs.window.display import has_display
 
@@ -149,7 +148,7 @@ def _write(
 ) -> None:
     files: dict[Path, bytes] = {}
     if config.json is not None:
-        files[config.json] = (json.dumps(report.to_json(), indent=1) + "\n").encode()
+        files[config.json] = json_bytes(report.to_json())
     if config.csv is not None:
         files[config.csv] = csv_text(report).encode()
     if config.plot is not None:
@@ -161,7 +160,7 @@ def _write(
 
         files[config.html] = page_html(report, comparison).encode()
     if config.trace is not None and trace is not None:
-        files[config.trace] = (json.dumps(trace) + "\n").encode()
+        files[config.trace] = json_bytes(trace, indent=None)
     write_files(files)
     for path in files:
         logger.info("wrote %s", path)
@@ -177,14 +176,8 @@ def _check_outputs(config: BenchConfig) -> None:
     """Half a minute of measuring must not end in a folder that is not there."""
     paths = [config.json, config.csv, config.plot, config.html, config.trace]
     named = [path for path in paths if path is not None]
-    if len({path.resolve() for path in named}) < len(named):
+    files = [path.resolve() for path in named if not path.is_char_device()]
+    if len(set(files)) < len(files):
         raise UserError("two of --json, --csv, --plot, --html and --trace name the same file")
     for path in named:
-        if not path.parent.is_dir():
-            raise OutputError(f"cannot write {path}: there is no folder {path.parent}")
-        if path.is_dir():
-            raise OutputError(f"cannot write {path}: it is a folder")
-        try:
-            tempfile.TemporaryFile(dir=path.parent).close()
-        except OSError as error:
-            raise OutputError(f"cannot write {path}: {error.strerror}") from error
+        check_target(path)

@@ -14,7 +14,7 @@ from rtrecon.evaluate.plots import draw_frame_plot
 from rtrecon.evaluate.predictors import ModelPredictor, Predictor, make_baseline
 from rtrecon.evaluate.report import format_face_tables, format_table, to_json
 from rtrecon.evaluate.run import evaluate
-from rtrecon.files import write_json
+from rtrecon.files import check_target, write_json
 from rtrecon.host import peak_rss_mb, versions
 from rtrecon.pipeline import Reconstructor
 
@@ -33,6 +33,9 @@ def run_eval(config: EvalConfig) -> int:
         UserError: the dataset, a model or an option cannot be used.
         OutputError: a file cannot be written.
     """
+    for target in (config.json, config.stats):
+        if target is not None:
+            check_target(target)
     dataset = DepthDataset(config.dataset)
     predictors: list[Predictor] = [_model_predictor(config, name) for name in config.model]
     predictors += [make_baseline(name, config.ipd_mm) for name in config.baseline_list()]

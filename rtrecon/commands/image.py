@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +16,7 @@ import tyro
 from rtrecon.config import ModelConfig, OptionalInt
 from rtrecon.console import Progress, say
 from rtrecon.errors import DataError, OutputError, RtreconError, UserError
+from rtrecon.files import check_target, make_folder, write_files, write_json
 from rtrecon.types import Frame
 
 if TYPE_CHECKING:
@@ -124,19 +124,18 @@ def run_image(config: ImageConfig) -> int:
         OutputError: the output folder cannot be written.
     """
     from rtrecon.capture.pictures import find_pictures
-    from rtrecon.files import make_folder, write_files
     from rtrecon.host import import_open3d
     from rtrecon.pipeline import Reconstructor
     from rtrecon.stats import RunStats
 
+    if config.stats is not None:
+        check_target(config.stats)
     if config.poisson or config.decimate is not None:
         import_open3d()  # better missed now than after the first picture
     paths = find_pictures(config.paths)
     formats = config.format_list()
     if formats:
-        probe = make_folder(config.out) / f".rtrecon.{os.getpid()}"
-        write_files({probe: b""})
-        probe.unlink()
+        check_target(make_folder(config.out) / "picture")
     reconstructor = Reconstructor(
         model=config.model,
         provider=config.provider,
@@ -197,8 +196,6 @@ def _process(
     stats: RunStats,
 ) -> int:
     """Reconstruct one picture, write its files, print its lines; returns its faces."""
-    from rtrecon.files import write_files
-
     start_ns = time.monotonic_ns()
     picture = read.result()
     path = picture.path
@@ -326,7 +323,6 @@ def _finish(
     )
     if config.stats is None:
         return
-    from rtrecon.files import write_json
     from rtrecon.host import versions
 
     model = reconstructor.depth_model

@@ -17,7 +17,8 @@ from rtrecon.config import (
     parse_size,
 )
 from rtrecon.console import Progress, sigterm_interrupts
-from rtrecon.errors import OutputError, UserError
+from rtrecon.errors import UserError
+from rtrecon.files import check_target, write_json
 
 if TYPE_CHECKING:
     from rtrecon.session import LiveSession
@@ -89,9 +90,8 @@ def run(config: RunConfig) -> int:
     from rtrecon.pipeline import ReconstructorConfig
     from rtrecon.session import LiveSession
 
-    if config.stats is not None and not config.stats.absolute().parent.is_dir():
-        # Better said now than after an hour.
-        raise OutputError(f"cannot write {config.stats}: there is no folder {config.stats.parent}")
+    if config.stats is not None:
+        check_target(config.stats)
     outputs = make_outputs(_named_outputs(config))
     session = LiveSession(
         config.source if config.source is not None else _default_source(),
@@ -163,7 +163,6 @@ def _automatic_view(named: list[str]) -> list[str]:
 
 def _finish(config: RunConfig, session: LiveSession) -> None:
     """Say what was done, write the stats."""
-    from rtrecon.files import write_json
     from rtrecon.host import peak_rss_mb
 
     summary = session.stats()

@@ -7,7 +7,6 @@ import importlib.metadata
 import json
 import logging
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from rtrecon.console import Progress
 from rtrecon.depth.checkpoint import Checkpoint, load_checkpoint
 from rtrecon.errors import MissingExtraError, ModelError, OutputError
 from rtrecon.faces.align import CropSpec
-from rtrecon.files import make_folder
+from rtrecon.files import make_draft_folder, make_folder
 from rtrecon.models.graph import (
     export_graph,
     open_graph,
@@ -112,10 +111,7 @@ def export_model(
     reference = _run_torch(loaded, held_out)
     unit = "m" if loaded.kind == "metric" else "units of 1/z"
     make_folder(folder.parent)
-    try:
-        work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise OutputError(f"cannot write {folder}: {error.strerror}") from error
+    work = make_draft_folder(folder)
     try:
         base = work / "fp32.onnx"
         tell("exporting")
@@ -305,10 +301,8 @@ def _out_folder(out: str | Path | None, name: str, force: bool) -> Path:
 
 def _put(work: Path, folder: Path) -> None:
     """Make ``work`` the model at ``folder``; what was there goes only once it is in place."""
-    work.chmod(0o755)
     if folder.exists():
-        old = folder.with_name(f".{folder.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
+        old = work.with_name(f"{work.name}.old")
         folder.rename(old)
         work.rename(folder)
         shutil.rmtree(old, ignore_errors=True)

@@ -27,7 +27,7 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], header: dict[str,
         try:
             save_file(
                 {k: t.detach().contiguous().cpu() for k, t in tensors.items()},
-                draft.part,
+                draft.reserve(),
                 metadata={"rtrecon": json.dumps(header)},
             )
         except SafetensorError as error:

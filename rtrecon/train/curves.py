@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import torch
 
+from rtrecon.draw.png import write_png
 from rtrecon.train.heads.sheet import shade_relief
 from rtrecon.train.losses import Targets
 from rtrecon.train.network import Outputs
@@ -71,4 +72,4 @@ def draw_predictions(
         )
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % 2)
     rows = [np.hstack(tiles[k : k + 2]) for k in range(0, len(tiles), 2)]
-    cv2.imwrite(str(path), np.vstack(rows))
+    write_png(path, np.vstack(rows))

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from rtrecon.console import Progress
 from rtrecon.errors import DataError, OutputError
-from rtrecon.files import write_json
+from rtrecon.files import make_draft_folder, make_folder, write_json
 from rtrecon.train.face_model import FaceModel
 from rtrecon.train.heads.sample import HeadGenerator, Sample
 
@@ -168,9 +168,9 @@ def _write_shard(job: tuple[Path, Path, int, int, int, int]) -> int:
         "seed": np.array(seeds, dtype=np.int64),
     }
     name = f"shard-{first:08d}"
-    part = out / f".{name}.part-{os.getpid()}"
+    make_folder(out)
+    part = make_draft_folder(out / name)
     try:
-        part.mkdir(parents=True, exist_ok=True)
         for field, array in arrays.items():
             np.save(part / f"{field}.npy", array)
         part.rename(out / name)

@@ -19,6 +19,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from rtrecon.errors import DataError, ModelError, OutputError, RtreconError
+from rtrecon.files import make_draft_folder, make_folder
 from rtrecon.train.batches import make_batch
 from rtrecon.train.card import model_card
 from rtrecon.train.checkpoint import load_tensors
@@ -103,9 +104,9 @@ def export_face_dpt(
     _, header = load_tensors(weights)
     size = size_px or int(header.get("size", network.config.size_px))
     network = at_size(network, size)
-    part = out.with_name(f".{out.name}.part")
+    make_folder(out.parent)
+    part = make_draft_folder(out)
     try:
-        part.mkdir(parents=True, exist_ok=True)
         path = part / "model.onnx"
         write_onnx(network, path)
         difference = _parity(network, path, data)

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from rtrecon.draw.png import write_png
 from rtrecon.train.face_model import ARKIT_NAMES, LANDMARKS_68, FaceModel
 from rtrecon.train.heads.look import sample_look
 from rtrecon.train.heads.mesh import Part
@@ -27,7 +28,7 @@ def contact_sheet(
     columns = max(1, min(4, count))
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
     rows = [np.hstack(tiles[k : k + columns]) for k in range(0, len(tiles), columns)]
-    cv2.imwrite(str(out_png), np.vstack(rows))
+    write_png(out_png, np.vstack(rows))
 
 
 def coefficient_sheet(out_png: Path, face_model_path: Path, seed: int = 0) -> None:
@@ -48,7 +49,7 @@ def coefficient_sheet(out_png: Path, face_model_path: Path, seed: int = 0) -> No
     actor.close()
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % 4)
     rows = [np.hstack(tiles[k : k + 4]) for k in range(0, len(tiles), 4)]
-    cv2.imwrite(str(out_png), np.vstack(rows))
+    write_png(out_png, np.vstack(rows))
 
 
 class _Actor(HeadGenerator):
