@@ -229,7 +229,7 @@ class Reconstructor:
 
     def _find_faces(self, frame: Frame, times: FrameTimes) -> Sequence[TrackedFace]:
         if self._temporal:
-            tracked = self.tracker.update(frame.image, frame.t_capture_ns)
+            tracked = self.tracker.update(frame.image, frame.t_ns)
             times.detect = self.tracker.stats.detect_ns
             times.track = self.tracker.stats.track_ns
             return tracked
@@ -254,13 +254,11 @@ class Reconstructor:
         depth_done_ns = time.perf_counter_ns()
         times.depth = depth_done_ns - start_ns
         results = [
-            self._geometry.reconstruct(
-                frame.image, intrinsics, face, crop, prediction, frame.t_capture_ns
-            )
+            self._geometry.reconstruct(frame.image, intrinsics, face, crop, prediction, frame.t_ns)
             for face, crop, prediction in zip(tracked, crops, predictions, strict=True)
         ]
         for result, prediction in zip(results, predictions, strict=True):
-            expression = self._expression.update(result.id, prediction, frame.t_capture_ns)
+            expression = self._expression.update(result.id, prediction, frame.t_ns)
             if expression is not None:
                 result.expression = expression
                 result.gaze = gaze_of(expression, result.T_camera_face)

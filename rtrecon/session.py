@@ -42,6 +42,7 @@ def live(
     size: tuple[int, int] | None = None,
     rate_hz: float | None = None,
     stall_timeout_s: float = 3.0,
+    give_up_s: float | None = None,
 ) -> LiveSession:
     """Reconstruct faces live; to be used in a ``with`` statement.
 
@@ -63,6 +64,7 @@ def live(
         loop: start files again at their end.
         size, rate_hz: asked of a camera.
         stall_timeout_s: without a new frame for so long, a camera or stream is opened again.
+        give_up_s: how long to try that; None: 30 s for a stream, for ever for a camera.
 
     Raises:
         RtreconError: when it is entered: the source, the model or all outputs cannot be used.
@@ -77,6 +79,7 @@ def live(
         size=size,
         rate_hz=rate_hz,
         stall_timeout_s=stall_timeout_s,
+        give_up_s=give_up_s,
     )
 
 
@@ -100,12 +103,13 @@ class LiveSession:
         size: tuple[int, int] | None = None,
         rate_hz: float | None = None,
         stall_timeout_s: float = 3.0,
+        give_up_s: float | None = None,
     ) -> None:
         self._asked_source, self._outputs = source, list(outputs)
         self._asked_reconstructor = reconstructor
         self._every_frame, self._max_frames = every_frame, max_frames
         self._loop, self._size, self._rate_hz = loop, size, rate_hz
-        self._stall_timeout_s = stall_timeout_s
+        self._stall_timeout_s, self._give_up_s = stall_timeout_s, give_up_s
         folders = [output.folder for output in outputs if isinstance(output, RecordOutput)]
         self._folder = folders[0] if folders else DEFAULT_FOLDER
         self._stack = ExitStack()
@@ -129,12 +133,15 @@ class LiveSession:
             self._source = source
             # Nobody watches a file that is only recorded: no frame of it is left out then.
             unwatched = bool(self._outputs) and all(o.every_result for o in self._outputs)
-            every_frame = (self._every_frame or unwatched) and not source.is_live
+            # Nor of pictures that have no rate to be played at.
+            timeless = not (source.has_times or source.rate_hz)
+            every_frame = (self._every_frame or unwatched or timeless) and not source.is_live
             capture = CaptureThread(
                 source,
                 policy="every" if every_frame else "newest",
                 pace=not every_frame,
                 stall_timeout_s=self._stall_timeout_s,
+                give_up_s=self._give_up_s,
             )
             self._pipeline = LivePipeline(
                 capture,

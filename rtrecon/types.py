@@ -169,13 +169,20 @@ class Frame:
 
     ``image`` is (H, W, 3) uint8 BGR and read-only for consumers. ``t_capture_ns`` is
     monotonic time at the grab, before decoding. ``intrinsics`` is None when the source
-    does not know them.
+    does not know them. ``t_media_ns`` is the picture's time within its file, from the first
+    picture on; None: it has none, as a camera's.
     """
 
     image: BgrImage
     index: int
     t_capture_ns: int
     intrinsics: Intrinsics | None = None
+    t_media_ns: int | None = None
+
+    @property
+    def t_ns(self) -> int:
+        """When it was taken: what drives filters. The file's own time, else of the capture."""
+        return self.t_capture_ns if self.t_media_ns is None else self.t_media_ns
 
 
 @dataclass(frozen=True, slots=True, eq=False)

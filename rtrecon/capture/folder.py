@@ -14,6 +14,8 @@ __all__ = ["FolderSource"]
 
 logger = logging.getLogger(__name__)
 
+_STEP_NS = 1_000_000_000 // 30  # between two pictures: they have no times, filters need some
+
 
 class FolderSource(Source):
     """The pictures of a folder, or one picture, in natural order of their names.
@@ -49,6 +51,7 @@ class FolderSource(Source):
             self._next = 0
         self._current = self._paths[self._next]
         self._next += 1
+        self.t_media_ns = 0 if self.t_media_ns is None else self.t_media_ns + _STEP_NS
         return True
 
     def retrieve(self, out: BgrImage | None = None) -> BgrImage | None:  # noqa: ARG002

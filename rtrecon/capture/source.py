@@ -20,7 +20,6 @@ __all__ = ["Source", "VideoSource"]
 logger = logging.getLogger(__name__)
 
 _MAX_BAD_IN_A_ROW = 100  # undecodable frames after which a file counts as broken
-_MAX_DAMAGE_S = 1.0  # how long a decoder that fails is asked for a later picture
 
 
 class Source(abc.ABC):
@@ -32,11 +31,15 @@ class Source(abc.ABC):
 
     Attributes: ``name``; ``is_live`` (the world does not wait: camera or stream); ``width``,
     ``height``, ``rate_hz`` (None: unknown); ``frame_count`` (None: unknown); ``corrupt``, how
-    many pictures could not be decoded.
+    many pictures could not be decoded; ``t_media_ns``, the time of the picture grabbed last
+    within its file, from the first picture on (None: it has none, as a camera's); ``has_times``,
+    whether a source that is not live is to be played by those times.
     """
 
     name = ""
     is_live = False
+    has_times = False
+    t_media_ns: int | None = None
     width = 0
     height = 0
     rate_hz: float | None = None
@@ -74,7 +77,7 @@ class Source(abc.ABC):
             t_capture_ns = time.monotonic_ns()
             image = self.retrieve()
             if image is not None:
-                frame = Frame(image, self._index, t_capture_ns, self.intrinsics)
+                frame = Frame(image, self._index, t_capture_ns, self.intrinsics, self.t_media_ns)
                 self._index += 1
                 return frame
             self.note_corrupt()
@@ -103,14 +106,11 @@ class Source(abc.ABC):
 class VideoSource(Source):
     """What everything read through ``cv2.VideoCapture`` has in common."""
 
-    _passes_damage = False  # whether a grab that fails may have a whole picture behind it
-
     def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
         # Held while the decoder works: letting go of it under its hands crashes OpenCV.
         self._busy = threading.Lock()
-        self._damaged = 0  # pictures passed over, still to be counted before the one grabbed
         self._capture: Any = self._make_capture()
         self.width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         self.height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
@@ -123,27 +123,13 @@ class VideoSource(Source):
 
     def grab(self) -> bool:
         """Take the next picture; False when there are no more."""
-        if self._damaged:
-            self._damaged -= 1
-            return True
-        # FFmpeg fails at a damaged packet as it does at the end, and goes on behind it.
-        tries = _MAX_BAD_IN_A_ROW if self._passes_damage else 1
-        until_s = time.monotonic() + _MAX_DAMAGE_S
-        for missed in range(tries):
-            with self._busy:
-                if self._capture is None:
-                    return False
-                if self._capture.grab():
-                    self._damaged = missed
-                    return True
-            if time.monotonic() > until_s:
-                break
-        return False
+        with self._busy:
+            return self._capture is not None and bool(self._capture.grab())
 
     def retrieve(self, out: BgrImage | None = None) -> BgrImage | None:
         """Decode what was grabbed; None if it cannot be decoded."""
         with self._busy:
-            if self._capture is None or self._damaged:
+            if self._capture is None:
                 return None
             try:
                 ok, image = (

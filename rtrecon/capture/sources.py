@@ -7,15 +7,15 @@ import os
 import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import cv2
 
 from rtrecon.capture.cameras import camera_backends, list_cameras
+from rtrecon.capture.films import FileSource, StreamSource, open_url
 from rtrecon.capture.folder import FolderSource
 from rtrecon.capture.pictures import PICTURE_SUFFIXES
 from rtrecon.capture.source import Source, VideoSource
-from rtrecon.errors import SourceError, SourceLostError, UserError
+from rtrecon.errors import SourceError, UserError
 from rtrecon.plugins import Registry, Spec
 from rtrecon.types import Intrinsics
 
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 DEMO_CLIP = Path(__file__).resolve().parent.parent / "data" / "demo.mp4"
 SOURCES = Registry("source", "rtrecon.sources", {})
 """What other packages bring; ours are told apart by what they look like."""
-_OPEN_TIMEOUT_MS = 8000
+_ADDRESS = re.compile(r"(rtsps?|rtspu|https?|rtmps?|rtp|udp|tcp|srt|mms)://", re.IGNORECASE)
 
 
 class CameraSource(VideoSource):
@@ -93,114 +93,6 @@ class CameraSource(VideoSource):
             )
 
 
-class FileSource(VideoSource):
-    """A video file, from start to end, or over and over with ``loop``."""
-
-    _passes_damage = True
-
-    def __init__(self, path: Path, *, loop: bool = False, name: str | None = None) -> None:
-        self._path, self._loop = path, loop
-        self._grabbed = 0
-        super().__init__(name or str(path))
-        count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
-        self._stated_count, self._said_incomplete = count, False
-        self.frame_count = count if count > 0 and not loop else None
-
-    def _make_capture(self) -> Any:
-        if not self._path.is_file():
-            raise SourceError(f"there is no file {self._path}")
-        if self._path.stat().st_size == 0:
-            raise SourceError(f"{self._path} is empty")
-        if not os.access(self._path, os.R_OK):
-            raise SourceError(f"{self._path} may not be read: chmod u+r, or run as its owner")
-        capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
-        if not capture.isOpened() or capture.get(cv2.CAP_PROP_FRAME_WIDTH) <= 0:
-            capture.release()
-            raise SourceError(
-                f"{self._path} is not a video that can be read: is it complete, and does it play "
-                "elsewhere? Try another format, such as H.264 in MP4"
-            )
-        return capture
-
-    def grab(self) -> bool:
-        """Take the next picture; False when there are no more.
-
-        Raises:
-            SourceLostError: not even one can be read.
-        """
-        if super().grab():
-            self._grabbed += 1
-            return True
-        if self._capture is None:
-            return False
-        if not self._grabbed:
-            raise SourceLostError(
-                f"{self.name}: not one picture of it can be read: the file is damaged"
-            )
-        self._say_if_incomplete()
-        if not self._loop:
-            return False
-        self._grabbed = 0
-        with self._busy:
-            if self._capture is None:
-                return False
-            self._capture.release()
-            self._capture = self._make_capture()
-        return self.grab()
-
-    def _say_if_incomplete(self) -> None:
-        # Containers count a picture or two more than decoders give.
-        count, grabbed = self._stated_count, self._grabbed
-        if grabbed < count - max(2, count // 50) and not self._said_incomplete:
-            self._said_incomplete = True
-            logger.warning(
-                "%s ends after %d of the %d pictures that it should have: it is incomplete or "
-                "damaged",
-                self.name,
-                grabbed,
-                count,
-            )
-
-
-class StreamSource(VideoSource):
-    """``rtsp://`` or ``http://``, through FFmpeg with a time limit."""
-
-    is_live = True
-    _passes_damage = True
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        parts = urlsplit(url)
-        host = parts.hostname or "?"
-        shown = f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{parts.path}"
-        super().__init__(shown)  # without user and password
-
-    def _make_capture(self) -> Any:
-        capture = cv2.VideoCapture(
-            self._url,
-            cv2.CAP_FFMPEG,
-            [
-                cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
-                _OPEN_TIMEOUT_MS,
-                cv2.CAP_PROP_READ_TIMEOUT_MSEC,
-                _OPEN_TIMEOUT_MS,
-            ],
-        )
-        if not capture.isOpened():
-            capture.release()
-            raise SourceError(
-                f"the stream {self.name} cannot be opened: is the address right, the server up, "
-                "and does it play in VLC?"
-            )
-        return capture
-
-    def again(self) -> Source:
-        """A new source of the same."""
-        opened = StreamSource(self._url)
-        opened.intrinsics = self.intrinsics
-        return opened
-
-
 def open_source(
     source: int | str | Path,
     *,
@@ -234,11 +126,11 @@ def _open(
         return CameraSource(source, size, rate_hz)
     text = str(source)
     if text == "demo":
-        return FileSource(DEMO_CLIP, loop=loop, name="demo")
+        return FileSource.of_path(DEMO_CLIP, loop=loop, name="demo")
     if text.isdigit():
         return CameraSource(int(text), size, rate_hz)
-    if re.match(r"(rtsps?|https?|rtmp|udp|tcp)://", text):
-        return StreamSource(text)
+    if _ADDRESS.match(text):
+        return open_url(text, loop=loop)
     if (name := re.match(r"[A-Za-z][\w.-]+(?=:)", text)) and SOURCES.has(name[0]):
         return _open_plugin(text)
     # Links such as /dev/v4l/by-id/... name a camera whatever its number is today.
@@ -251,7 +143,7 @@ def _open(
     if path.is_file():
         if path.suffix.lower() in PICTURE_SUFFIXES:
             return FolderSource(path, loop=loop)
-        return FileSource(path, loop=loop)
+        return FileSource.of_path(path, loop=loop)
     cameras = list_cameras()
     for camera in cameras:
         if text.lower() in camera.name.lower():

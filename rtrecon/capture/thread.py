@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 _WATCH_S = 0.05
 _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.5, 8.0
+_GIVE_UP_S = 30.0  # of a stream; a camera is plugged in again
 
 
 @dataclass(slots=True)
@@ -64,7 +65,8 @@ class CaptureThread:
     ) -> None:
         self._source = source
         self._every = policy == "every" and not source.is_live
-        self._pace = pace and not source.is_live and source.rate_hz is not None
+        is_timed = source.has_times or source.rate_hz is not None
+        self._pace = pace and not source.is_live and is_timed
         self._stall_ns = int(stall_timeout_s * 1e9)
         self._give_up_s = give_up_s
         self._pool = BufferPool(keep=slots)
@@ -79,6 +81,9 @@ class CaptureThread:
         self._index = 0
         self._t_picture_ns = time.monotonic_ns()
         self._t_changed_ns = self._t_picture_ns
+        # Of the loss that goes on: until a picture comes, whatever opens and stays silent.
+        self._lost_since_ns: int | None = None
+        self._backoff_s = _FIRST_BACKOFF_S
         self._fingerprint = b""
         self._accepts_repeats = False
         self._reader: threading.Thread | None = None
@@ -154,17 +159,22 @@ class CaptureThread:
         try:
             start_ns, played = time.monotonic_ns(), 0
             while not self._stop.is_set() and generation == self._generation:
-                if self._pace and source.rate_hz is not None:
-                    due_ns = start_ns + int(played / source.rate_hz * 1e9)
-                    if self._stop.wait(max(0, due_ns - time.monotonic_ns()) * 1e-9):
+                if self._pace and not source.has_times and source.rate_hz is not None:
+                    if not self._wait_until(start_ns + int(played / source.rate_hz * 1e9)):
                         return
-                played += 1
+                    played += 1
                 if not source.grab():
                     if source.is_live:
                         self._failure = "it gives no pictures"
                     else:
                         self._finish("ended")
                     return
+                if self._pace and source.has_times and source.t_media_ns is not None:
+                    # Its own times, which need not be even: a picture is shown when it is due.
+                    start_ns = start_ns if played else time.monotonic_ns() - source.t_media_ns
+                    played += 1
+                    if not self._wait_until(start_ns + source.t_media_ns):
+                        return
                 t_capture_ns = time.monotonic_ns()
                 image = self._retrieve(source)
                 if generation != self._generation:
@@ -185,6 +195,10 @@ class CaptureThread:
         finally:
             source.close()
 
+    def _wait_until(self, due_ns: int) -> bool:
+        """False if it is to stop before."""
+        return not self._stop.wait(max(0, due_ns - time.monotonic_ns()) * 1e-9)
+
     def _retrieve(self, source: Source) -> BgrImage | None:
         image = source.retrieve(self._pool.take(self._shape, np.uint8))
         if image is not None:
@@ -194,7 +208,7 @@ class CaptureThread:
     def _deliver(self, source: Source, image: BgrImage, t_capture_ns: int) -> None:
         if source.is_live:
             self._note_change(image, t_capture_ns)
-        frame = Frame(image, self._index, t_capture_ns, source.intrinsics)
+        frame = Frame(image, self._index, t_capture_ns, source.intrinsics, source.t_media_ns)
         self._index += 1
         with self._changed:
             if self._every:
@@ -209,6 +223,8 @@ class CaptureThread:
                 logger.info("%s is back", source.name)
             self.stats.state = "running"
             self._t_picture_ns = t_capture_ns
+            self._lost_since_ns = None
+            self._backoff_s = _FIRST_BACKOFF_S
             self._changed.notify_all()
 
     def _note_change(self, image: BgrImage, t_ns: int) -> None:
@@ -248,29 +264,35 @@ class CaptureThread:
         self._generation += 1  # whatever the old reader still gets is not wanted
         if self._reader is not None:
             self._reader.join(timeout=0.3)
-        start_s, backoff_s = time.monotonic(), _FIRST_BACKOFF_S
+        if self._lost_since_ns is None:
+            self._lost_since_ns = self._t_picture_ns
         give_up_s = self._give_up_s
         if give_up_s is None and not source.name.startswith("camera"):
-            give_up_s = 30.0
+            give_up_s = _GIVE_UP_S
+        lost_since_ns, failure = self._lost_since_ns, "it opens and gives no picture"
         while not self._stop.is_set():
+            waited_s = (time.monotonic_ns() - lost_since_ns) * 1e-9
+            if give_up_s is not None and waited_s + self._backoff_s > give_up_s:
+                raise SourceLostError(
+                    f"{source.name} was lost ({reason}) and did not come back in "
+                    f"{waited_s:.0f} s: {failure}"
+                )
             try:
                 opened = source.again()
             except SourceError as error:
-                waited_s = time.monotonic() - start_s
-                if give_up_s is not None and waited_s + backoff_s > give_up_s:
-                    raise SourceLostError(
-                        f"{source.name} was lost ({reason}) and did not come back in "
-                        f"{waited_s:.0f} s: {error}"
-                    ) from error
-                self._stop.wait(backoff_s)
-                backoff_s = min(2 * backoff_s, _LAST_BACKOFF_S)
+                failure = str(error)
+                self._back_off(self._backoff_s)
                 continue
             self.stats.reconnects += 1
             self._t_picture_ns = self._t_changed_ns = time.monotonic_ns()
             self._start_reader(opened)
             # A device that opens but stays silent must not be opened in a tight loop.
-            self._stop.wait(min(backoff_s, self._stall_ns * 1e-9))
+            self._back_off(min(self._backoff_s, self._stall_ns * 1e-9))
             return
+
+    def _back_off(self, seconds: float) -> None:
+        self._backoff_s = min(2 * self._backoff_s, _LAST_BACKOFF_S)
+        self._stop.wait(seconds)
 
     def _finish(self, state: Literal["ended", "failed"]) -> None:
         with self._changed:

@@ -65,6 +65,9 @@ class RunConfig(ModelConfig):
     """Camera frame rate to ask for."""
     stall_timeout: float = 3.0
     """Seconds without a new frame after which a camera or stream is reconnected."""
+    give_up: OptionalFloat = None
+    """Seconds without a picture after which it is given up. Default: 30 for a stream; a camera
+    never is."""
 
     def __post_init__(self) -> None:
         ModelConfig.__post_init__(self)
@@ -74,6 +77,8 @@ class RunConfig(ModelConfig):
             raise UserError(f"--rate must be above zero, not {self.rate:g}")
         if self.stall_timeout <= 0:
             raise UserError(f"--stall-timeout must be above zero, not {self.stall_timeout:g}")
+        if self.give_up is not None and not self.give_up > 0:
+            raise UserError(f"--give-up must be above zero, not {self.give_up:g}")
         parse_size(self.size)
 
 
@@ -113,6 +118,7 @@ def run(config: RunConfig) -> int:
         size=parse_size(config.size),
         rate_hz=config.rate,
         stall_timeout_s=config.stall_timeout,
+        give_up_s=config.give_up,
     )
     with sigterm_interrupts(), session:
         stats = session.pipeline.stats

@@ -80,12 +80,14 @@ class RecordOutput(Output):
         Raises:
             OutputError: a file cannot be written.
         """
-        t_ns = result.frame.t_capture_ns
+        t_ns = result.frame.t_ns
+        if self._t_first_ns is None:
+            # A film's own times, or those since the recording began.
+            self._t_first_ns = t_ns if result.frame.t_media_ns is None else 0
+        first_ns = self._t_first_ns
         repeat = 1
         if self._run.paced:
-            if self._t_first_ns is None:
-                self._t_first_ns = t_ns
-            elapsed_s = (t_ns - self._t_first_ns) * 1e-9
+            elapsed_s = (t_ns - first_ns) * 1e-9
             repeat = int(elapsed_s * self._rate_hz) + 1 - self._preview.count
         if repeat > 0:
             figures = self._run.figures(result)
@@ -93,7 +95,12 @@ class RecordOutput(Output):
             self._preview.write(view, repeat)
         if result.faces:
             self._last_faces = result.faces
-        row = {"t_capture_ns": t_ns, "faces": [_pose(face) for face in result.faces]}
+        row = {
+            "frame": result.frame.index,
+            "t_s": round((t_ns - first_ns) * 1e-9, 6),
+            "t_capture_ns": t_ns,
+            "faces": [_pose(face) for face in result.faces],
+        }
         try:
             self._poses.write(json.dumps(row) + "\n")
         except OSError as error:
