@@ -190,6 +190,9 @@ class LivePipeline:
         stats.add_times(times)
         stats.add_frame(frame.t_capture_ns, done_ns, has_face=bool(faces))
         stats.values_dropped = self._reconstructor.values_dropped
+        stats.times_refused = self._reconstructor.times_refused
+        stats.depths_dropped = self._reconstructor.depths_dropped
+        stats.faces_without_depth = self._reconstructor.faces_without_depth
         result = LiveResult(frame, faces, (done_ns - frame.t_capture_ns) * 1e-6, times)
         self._latest = result
         if faces:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from rtrecon.depth.averaging import MAX_PASSES, predict_averaged
@@ -30,6 +30,8 @@ from rtrecon.types import DEFAULT_FOV_DEG, BgrImage, Frame, Intrinsics, TrackedF
 __all__ = ["Reconstructor", "ReconstructorConfig", "reconstruct"]
 
 logger = logging.getLogger(__name__)
+
+_MOST_BACK_S = 1.0  # a clock or a container that stumbles; further back is another film
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +97,7 @@ class Reconstructor:
     Attributes:
         config: what it was made from.
         times: stage times of the last call.
+        times_refused: frames that came from before the last one, so far.
 
     Raises:
         ArgumentError, ModelError, ProviderError, DataError: an argument cannot be used.
@@ -158,6 +161,8 @@ class Reconstructor:
         self._expression = ExpressionStage(temporal=temporal, calibrate=calibrate)
         self._next_id = 0
         self._closed = False
+        self._t_ns: int | None = None
+        self.times_refused = 0
         self.times = FrameTimes()
 
     @classmethod
@@ -180,13 +185,15 @@ class Reconstructor:
     def __call__(self, frame: Frame | BgrImage) -> list[FaceReconstruction]:
         """Reconstruct the faces of ``frame``: a `Frame`, or a (H, W, 3) uint8 BGR picture.
 
-        The time of a frame drives all filters, so frames must come in order. `times`
-        holds the stage times of the last call.
+        The time of a frame drives all filters, so frames must come in order. One from up to a
+        second before the last is taken as of the same time; from further back all begins anew.
+        Both are said once and counted. `times` holds the stage times of the last call.
         """
         if self._closed:
             raise ArgumentError("this Reconstructor was closed: make another one")
         if not isinstance(frame, Frame):
             frame = Frame(frame, 0, time.monotonic_ns())
+        frame = self._in_order(frame)
         self.times = times = FrameTimes()
         intrinsics = self._intrinsics_for(frame)
         tracked = self._find_faces(frame, times)
@@ -199,11 +206,32 @@ class Reconstructor:
         return results
 
     def reset(self) -> None:
-        """Forget all faces, as before the first frame."""
+        """Forget all faces, as before the first frame; counts go on."""
+        stats = self.tracker.stats
         self.tracker = FaceTracker(
             self._mtcnn, max_faces=self._faces, min_face_px=self._min_face_px
         )
+        self.tracker.stats = stats
+        self._t_ns = None
         self._forget([])
+
+    def _in_order(self, frame: Frame) -> Frame:
+        """``frame`` at a time that its filters can take."""
+        last_ns, self._t_ns = self._t_ns, frame.t_capture_ns
+        if not self._temporal or last_ns is None or frame.t_capture_ns >= last_ns:
+            return frame
+        back_s = (last_ns - frame.t_capture_ns) * 1e-9
+        if self.times_refused == 0:
+            logger.warning(
+                "a frame is from %.3g s before the last one: %s; such frames are counted",
+                back_s,
+                "taken as of the same time" if back_s <= _MOST_BACK_S else "all begins anew",
+            )
+        self.times_refused += 1
+        if back_s > _MOST_BACK_S:
+            return frame  # the tracker begins anew, and all else with it
+        self._t_ns = last_ns
+        return replace(frame, t_capture_ns=last_ns)
 
     def _forget(self, keep: Sequence[int]) -> None:
         self._geometry.forget(keep)
@@ -213,7 +241,18 @@ class Reconstructor:
     def values_dropped(self) -> int:
         """Coefficients, sets of landmarks and rotations that could not be used, so far."""
         geometry = self._geometry
-        return self._expression.dropped + geometry.landmarks_dropped + geometry.rotations_dropped
+        dropped = geometry.landmarks_dropped + geometry.rotations_dropped
+        return dropped + self._expression.dropped + self.tracker.stats.values_dropped
+
+    @property
+    def depths_dropped(self) -> int:
+        """Predictions of a face's depth or mask that were not finite, so far."""
+        return self._geometry.depths_dropped
+
+    @property
+    def faces_without_depth(self) -> int:
+        """Faces, one a frame, of which not one pixel was known, so far."""
+        return self._geometry.faces_without_depth
 
     def calibration(self, face_id: int) -> Calibration | None:
         """What was learnt of a face so far; None unless ``calibrate`` is on."""

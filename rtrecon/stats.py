@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass, fields
 from typing import Any
@@ -36,9 +37,16 @@ class Samples:
     def __init__(self, capacity: int = 1 << 15) -> None:
         self._ring = np.zeros(capacity, dtype=np.float32)
         self.count = 0
+        self.refused = 0
 
     def add(self, value: float) -> None:
-        """Append one sample; the oldest one goes when the ring is full."""
+        """Append one sample; the oldest one goes when the ring is full.
+
+        What is not finite, or below zero, is no duration: it is left out, and counted.
+        """
+        if not 0.0 <= value < math.inf:
+            self.refused += 1
+            return
         self._ring[self.count % len(self._ring)] = value
         self.count += 1
 
@@ -66,7 +74,13 @@ class RunStats:
         self.frames_processed = 0
         self.frames_with_face = 0
         self.values_dropped = 0
-        """Coefficients and sets of landmarks that were not finite."""
+        """Coefficients, sets of landmarks and rotations that could not be used."""
+        self.times_refused = 0
+        """Frames that came from before the last one."""
+        self.depths_dropped = 0
+        """Predictions of depth or mask that were not finite."""
+        self.faces_without_depth = 0
+        """Faces, one a frame, of which not one pixel was known."""
         self.latency_ms = Samples()
         self.stage_ms = {stage: Samples() for stage in STAGES}
         self._first_done_ns = 0
@@ -109,7 +123,7 @@ class RunStats:
         """The same over the last thirty frames."""
         with self._lock:
             done_ns = self._recent_done_ns
-            if len(done_ns) < 2 or done_ns[-1] == done_ns[0]:
+            if len(done_ns) < 2 or done_ns[-1] <= done_ns[0]:
                 return 0.0
             return (len(done_ns) - 1) / ((done_ns[-1] - done_ns[0]) * 1e-9)
 
@@ -119,6 +133,9 @@ class RunStats:
             "frames_processed": self.frames_processed,
             "frames_with_face": self.frames_with_face,
             "values_dropped": self.values_dropped,
+            "times_refused": self.times_refused,
+            "depths_dropped": self.depths_dropped,
+            "faces_without_depth": self.faces_without_depth,
             "fps": round(self.fps, 2),
             "latency_ms": self.latency_ms.percentiles(),
             "stage_ms": {

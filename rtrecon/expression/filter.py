@@ -58,7 +58,14 @@ class ExpressionFilter:
         self._t_ns = 0
 
     def __call__(self, values: Float32Array, t_ns: int) -> Float32Array:
-        """Filtered (k,) float32 of finite (k,) at ``t_ns``; begins anew where time jumps."""
+        """Filtered (k,) float32 of (k,) at ``t_ns``; begins anew where time jumps.
+
+        A coefficient that is not finite is none: the filter is where it was.
+        """
+        known = np.isfinite(values)
+        if not known.all():
+            instead = np.zeros(len(values)) if self._value is None else self._value
+            values = np.where(known, values, instead).astype(np.float32)
         dt_s = (t_ns - self._t_ns) * 1e-9
         self._t_ns = t_ns
         if self._value is None or not 0.0 <= dt_s <= _LONG_GAP_S:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from rtrecon.depth.model import DepthPrediction
 from rtrecon.expression.calibration import Calibration
@@ -17,6 +18,7 @@ __all__ = ["ExpressionStage"]
 
 logger = logging.getLogger(__name__)
 
+_MOST = 100.0  # beyond it is no coefficient, as what is not finite is none
 _MOST_PEOPLE = 64  # whose calibration is remembered
 
 
@@ -37,7 +39,7 @@ class ExpressionStage:
 
     Attributes:
         dropped: coefficients that were not finite, so far. In their place a face keeps the last
-            one that was, and 0 where there was none.
+            one that was, and 0 where there was none; nothing is learnt from them.
     """
 
     def __init__(self, temporal: bool = True, calibrate: bool = False) -> None:
@@ -66,7 +68,9 @@ class ExpressionStage:
         if values is None:
             return None
         memory = self._faces.get(face_id) if self._temporal else None
-        values = self._finite(values, names, memory)
+        known = np.abs(values) < _MOST
+        raw = np.where(known, values, np.float32(np.nan))
+        values = self._finite(values, known, names, memory)
         if not self._temporal:
             return Expression(names, np.clip(values, 0.0, 1.0))
         if memory is None:
@@ -74,7 +78,7 @@ class ExpressionStage:
         dt_s = (t_ns - memory.t_ns) * 1e-9
         memory.last, memory.t_ns = values, t_ns
         if self._calibrate:
-            values = self._learn(face_id, values, names, dt_s).apply(values)
+            values = self._learn(face_id, raw, names, dt_s).apply(values)
         return Expression(names, np.clip(memory.filter(values, t_ns), 0.0, 1.0))
 
     def _learn(
@@ -87,9 +91,12 @@ class ExpressionStage:
         return learnt
 
     def _finite(
-        self, values: Float32Array, names: Sequence[str], memory: _FaceMemory | None
+        self,
+        values: Float32Array,
+        known: npt.NDArray[np.bool_],
+        names: Sequence[str],
+        memory: _FaceMemory | None,
     ) -> Float32Array:
-        known = np.isfinite(values)
         if known.all():
             return values
         wrong = [name for name, ok in zip(names, known, strict=True) if not ok]

@@ -48,8 +48,11 @@ class OneEuroFilter:
     def __call__(self, points_px: Float64Array, length_px: float, dt_s: float) -> Float64Array:
         """Filtered (n, 2) float64 of (n, 2) float64, ``dt_s`` after the last call.
 
-        ``length_px`` is the length of the face, the unit of speed.
+        ``length_px`` is the length of the face, the unit of speed. Points that are not finite
+        are none: the filter is where it was.
         """
+        if not np.isfinite(points_px).all():
+            return points_px.copy() if self._value is None else self._value.copy()
         if self._value is None or self._speed is None:
             self._value, self._speed = points_px.copy(), np.zeros_like(points_px)
             return self._value.copy()

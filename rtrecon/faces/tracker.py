@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from dataclasses import dataclass
 
@@ -34,13 +35,15 @@ _RELAXED = 4  # times fewer detections where there can be no newcomers
 class TrackerStats:
     """Counts since the start, and the durations of the last update in nanoseconds.
 
-    ``tracked_frames`` are the frames in which a face was seen.
+    ``tracked_frames`` are the frames in which a face was seen; ``values_dropped`` the answers of
+    the networks that were not finite.
     """
 
     full_detections: int = 0
     tracked_frames: int = 0
     faces_lost: int = 0
     newcomers: int = 0
+    values_dropped: int = 0
     detect_ns: int = 0
     track_ns: int = 0
 
@@ -132,7 +135,9 @@ class FaceTracker:
         squares = np.stack([track.square_at(t_ns) for track in self._tracks])
         found = self._mtcnn.refine(image, squares)
         for track, face in zip(self._tracks, found, strict=True):
-            if face.score >= _KEEP_SCORE and track.could_be(face, t_ns):
+            if not self._is_sound(face):
+                track.unseen += 1
+            elif face.score >= _KEEP_SCORE and track.could_be(face, t_ns):
                 self._observe(image, track, face, t_ns)
             else:
                 track.unseen += 1
@@ -180,7 +185,8 @@ class FaceTracker:
     def _detect(self, image: BgrImage, t_ns: int) -> None:
         self._since_detection = 0
         self.stats.full_detections += 1
-        unmatched = self._mtcnn.detect_live(image, self._min_face_px)
+        found = self._mtcnn.detect_live(image, self._min_face_px)
+        unmatched = [face for face in found if self._is_sound(face)]
         for track in list(self._tracks):
             best = max(unmatched, key=lambda f: iou(f.box_px, track.raw.box_px), default=None)
             if best is not None and iou(best.box_px, track.raw.box_px) > _SAME_IOU:
@@ -198,6 +204,18 @@ class FaceTracker:
             # A doubtful face is better than none, but not beside one.
             if (face.score >= _SURE_SCORE or not self._tracks) and not self._is_followed(face):
                 self._begin(image, face, t_ns)
+
+    def _is_sound(self, face: Face) -> bool:
+        """Whether box, landmarks and score are finite; said once and counted where not."""
+        total = float(face.box_px.sum()) + float(face.landmarks_px.sum()) + face.score
+        if math.isfinite(total):
+            return True
+        if self.stats.values_dropped == 0:
+            logger.warning(
+                "the face detector gave values that are not finite: dropped, and counted"
+            )
+        self.stats.values_dropped += 1
+        return False
 
     def _is_followed(self, face: Face) -> bool:
         place = place_of(face, 0)

@@ -75,6 +75,9 @@ def inverse_to_depth_ratio(
     slope, offset = _fit((samples - middle) / spread, targets)
     if slope <= 0.0:  # the network sees no face here; a hollow one would be worse than a flat one
         slope = memory.slope if memory is not None and memory.known else 0.0
+    if not math.isfinite(slope) or not math.isfinite(offset):
+        out.fill(1.0)
+        return False
     if memory is not None:
         gain = 1.0 - math.exp(-dt_s / _TAU_S) if memory.known else 1.0
         memory.slope += gain * (slope - memory.slope)

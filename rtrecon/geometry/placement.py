@@ -64,7 +64,12 @@ class PersonSize:
     shown: float | None = None
 
     def update(self, measured: float, turned_deg: float, dt_s: float) -> float:
-        """Take in one measurement of a face ``turned_deg`` from the camera; what to believe."""
+        """Take in one measurement of a face ``turned_deg`` from the camera; what to believe.
+
+        What is not finite is no measurement.
+        """
+        if not math.isfinite(measured):
+            return self.shown or 0.0
         weight = max(_share(turned_deg, _LEARNING), _SLIGHT * _share(turned_deg, _TOWARD))
         gained_s = weight * min(max(dt_s, 1e-3), 0.1)
         if self.weight_s == 0.0:
@@ -236,9 +241,11 @@ class HeadPlacer:
 
     def _fit(self, surface: Surface, rays: Float64Array, R_network: Float64Array) -> HeadFit | None:
         fit = self._fitter.fit(surface, rays, R_network)
-        if fit is None or fit.depth_m > _MOST_DEPTH_M or fit.landmark_m > _MOST_LANDMARK_M:
+        if fit is None:
             return None
-        return fit
+        # So that a fit that is not finite is none.
+        good = fit.depth_m <= _MOST_DEPTH_M and fit.landmark_m <= _MOST_LANDMARK_M
+        return fit if good else None
 
     def _apart(
         self, fit: HeadFit, rays: Float64Array, memory: PlacementMemory | None, dt_s: float

@@ -24,10 +24,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True, eq=False)
 class ReliefMemory:
-    """Of one face: the last fit of the mean face (inverse depth alone needs it)."""
+    """Of one face: the last fit of the mean face (inverse depth alone needs it), and the last
+    reference depth (of metric depth)."""
 
     inverse: InverseMemory = field(default_factory=InverseMemory)
     pose: Float64Array | None = None
+    z_ref_m: float | None = None
 
 
 class ReliefReader:
@@ -61,14 +63,15 @@ class ReliefReader:
             if the network knows it.
         """
         value = prediction.value
-        if not np.isfinite(value).all():
-            self._say_once("the depth model gave values that are not finite: taken as flat")
+        if not np.isfinite(value).all():  # which the caller has said, and masks
             value = np.where(np.isfinite(value), value, np.float32(0.0))
         if prediction.kind == "relief":
             return value, None
         z_ref_m = None
         if prediction.kind == "metric":
             z_ref_m = self._metric(value, marks)
+            if memory is not None:
+                memory.z_ref_m = z_ref_m
         else:
             self._inverse(prediction, value, crop, intrinsics, marks, memory, dt_s)
         np.subtract(np.float32(1.0), self._out, out=self._out)

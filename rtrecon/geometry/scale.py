@@ -69,7 +69,7 @@ def reference_depth_m(
     if visible[2] < 0.5 and trust > 0.0:  # the eyes alone must do
         return min(MAX_DEPTH_M, max(MIN_DEPTH_M, ipd_m / eye_distance))
     measured = math.log(size / eye_distance)
-    if memory is None:
+    if memory is None or not math.isfinite(measured):  # which is nothing to remember
         memory = ScaleMemory()
     if memory.weight_s == 0.0:
         # Nothing known of the person yet: the mean face, as far as the eyes are not seen.

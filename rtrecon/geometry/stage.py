@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 _HEAD_DEPTH_M = 0.15  # without a mask: how far from the reference a head's surface may be
 _MIN_RATIO, _MAX_RATIO = 0.3, 3.0  # of any depth to the reference depth: beyond is no head
 _LANDMARK_RELIEF = 0.5  # landmarks further than half the crop's width from the reference are not
+# What no network says of a picture: relief in widths of the crop, other values, logits of the mask.
+_MOST_RELIEF, _MOST_VALUE = 100.0, 1e6
 _VIDEO_TEXTURE_PX, _STILL_TEXTURE_PX = 512, 1024
 
 
@@ -77,7 +79,10 @@ class GeometryStage:
             it; None: 512 in video, 1024 in pictures.
 
     Attributes:
+        depths_dropped: predictions whose depth or mask was not finite, so far. In their place a
+            face keeps the shape that it had for up to half a second, and then what was finite.
         landmarks_dropped: sets of 68 landmarks that were not finite, so far.
+        faces_without_depth: faces of which not one pixel is known, so far.
     """
 
     def __init__(
@@ -92,7 +97,9 @@ class GeometryStage:
         self._scratch: dict[int, _Scratch] = {}
         self._pool = BufferPool()
         self._placer = HeadPlacer(self._ipd_m)
+        self.depths_dropped = 0
         self.landmarks_dropped = 0
+        self.faces_without_depth = 0
 
     @property
     def rotations_dropped(self) -> int:
@@ -141,18 +148,27 @@ class GeometryStage:
         memory, dt_s = self._remember(tracked.id, size, t_ns)
         rays = crop_rays(crop, intrinsics, scratch.x, scratch.y)
         marks = Landmarks.of(tracked.face.landmarks_px, crop, intrinsics)
-        relief, known_z_ref_m = scratch.reader.read(
-            prediction,
-            crop,
-            intrinsics,
-            rays,
-            marks,
-            None if memory is None else memory.relief,
-            dt_s,
-        )
-        logit = prediction.mask_logit
-        if memory is not None:
-            relief, logit = memory.filter.update(relief, logit, crop, t_ns)
+        sound = _is_sound(prediction)
+        held = None
+        if not sound:
+            self._count_unsound()
+            held = None if memory is None else memory.filter.held(prediction.mask_logit, crop, t_ns)
+        if memory is not None and held is not None:
+            (relief, logit), known_z_ref_m = held, memory.relief.z_ref_m
+        else:
+            trusted = memory if sound else None
+            relief, known_z_ref_m = scratch.reader.read(
+                prediction,
+                crop,
+                intrinsics,
+                rays,
+                marks,
+                None if trusted is None else trusted.relief,
+                dt_s,
+            )
+            logit = prediction.mask_logit
+            if trusted is not None:
+                relief, logit = trusted.filter.update(relief, logit, crop, t_ns)
         # Depth over the reference depth: everything else is proportional to it.
         ratio = scratch.z
         np.multiply(relief, np.float32(-rays.span), out=ratio)
@@ -162,6 +178,8 @@ class GeometryStage:
             _to_optical_axis(ratio, rays, crop, intrinsics, scratch.tilt)
         valid = self._pool.take((size, size), np.bool_)
         _mask(ratio, logit, marks, valid)
+        if not sound and held is None:
+            _mask_unsound(prediction, valid)
         mask_outside_picture(valid, crop, width, height)
         placed = None if memory is None else memory.placement
         guess = np.ones(5) if placed is None else placed.ratio
@@ -171,6 +189,8 @@ class GeometryStage:
             near = np.float32(_HEAD_DEPTH_M / z_eyes_m)
             np.logical_and(valid, np.abs(ratio - np.float32(1.0)) < near, out=valid)
         clean_mask(valid, marks.crop_px, scratch.fill)
+        if not valid.any():
+            self._count_empty()
         normals: Float32Array = self._pool.take((size, size, 3), np.float32)
         max_step = MAX_SLOPE * rays.spacing
         surface_normals(ratio, valid, rays, max_step, normals, scratch.surface)
@@ -210,6 +230,18 @@ class GeometryStage:
         memory.t_ns = t_ns
         return memory, dt_s
 
+    def _count_unsound(self) -> None:
+        if self.depths_dropped == 0:
+            logger.warning(
+                "the depth model gave depth or a mask that is not finite: dropped, and counted"
+            )
+        self.depths_dropped += 1
+
+    def _count_empty(self) -> None:
+        if self.faces_without_depth == 0:
+            logger.warning("a face has no depth: the model takes none of its crop for a head")
+        self.faces_without_depth += 1
+
     def _points(self, z: Float32Array, rays: CropRays) -> Float32Array:
         """(h, w, 3) metres; the rays' arrays are used up."""
         points: Float32Array = self._pool.take((*z.shape, 3), np.float32)
@@ -234,7 +266,9 @@ class GeometryStage:
     ) -> Float32Array | None:
         if prediction.landmarks68 is None:
             return None
-        if not np.isfinite(prediction.landmarks68).all():
+        if not (np.abs(prediction.landmarks68) < _MOST_VALUE).all():
+            if np.isfinite(prediction.landmarks68).all():
+                return None  # so far off that the placement has said and counted it
             if self.landmarks_dropped == 0:
                 logger.warning("the model gave landmarks that are not finite: dropped, and counted")
             self.landmarks_dropped += 1
@@ -280,6 +314,27 @@ def _to_optical_axis(
     slope = ray_slope(ray)
     cv2.addWeighted(rays.x, -slope[0], rays.y, -slope[1], float(slope @ ray), dst=work)
     np.add(ratio, work, out=ratio)
+
+
+def _is_sound(prediction: DepthPrediction) -> bool:
+    """Whether depth and mask are finite, and not of a size that no network gives."""
+    most = _MOST_RELIEF if prediction.kind == "relief" else _MOST_VALUE
+    # Both ends are NaN where anything is, and a comparison with NaN is false.
+    return _within(prediction.value, most) and (
+        prediction.mask_logit is None or _within(prediction.mask_logit, _MOST_VALUE)
+    )
+
+
+def _within(values: Float32Array, most: float) -> bool:
+    return bool(-most < float(values.min()) and float(values.max()) < most)
+
+
+def _mask_unsound(prediction: DepthPrediction, out: BoolArray) -> None:
+    """Clear pixels of ``out`` whose depth or mask is not sound."""
+    most = _MOST_RELIEF if prediction.kind == "relief" else _MOST_VALUE
+    np.logical_and(out, np.abs(prediction.value) < most, out=out)
+    if prediction.mask_logit is not None:
+        np.logical_and(out, np.abs(prediction.mask_logit) < _MOST_VALUE, out=out)
 
 
 def _mask(

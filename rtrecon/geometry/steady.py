@@ -58,7 +58,7 @@ class _Gains:
 
     def learn(self, second_difference: float | None) -> None:
         """Take in the size of one second difference of the measurements, if there is one."""
-        if second_difference is None:
+        if second_difference is None or not math.isfinite(second_difference):
             return
         self._differences[self._count % _MEMORY] = second_difference
         self._count += 1
@@ -134,7 +134,12 @@ class ScalarFilter:
         return self._gains.sigma
 
     def update(self, measured: float, dt_s: float) -> float:
-        """The filtered number, ``dt_s`` after the last one; ``measured`` must be finite."""
+        """The filtered number, ``dt_s`` after the last one.
+
+        What is not finite is no measurement: the number stays what it was.
+        """
+        if not math.isfinite(measured):
+            return self._value
         if not self._seen or dt_s > _GAP_S:
             self._gains.restart()
             self._steps.clear()
@@ -171,7 +176,12 @@ class RotationFilter:
         self._speed = np.zeros(3)
 
     def update(self, R_measured: Float64Array, dt_s: float) -> Float64Array:
-        """The filtered rotation (3, 3), ``dt_s`` after the last one."""
+        """The filtered rotation (3, 3), ``dt_s`` after the last one.
+
+        What is not finite is no measurement: the rotation stays what it was.
+        """
+        if not np.isfinite(R_measured).all():
+            return self._R
         if not self._seen or dt_s > _GAP_S:
             self._gains.restart()
             self._steps.clear()

@@ -141,6 +141,19 @@ class CropFilter:
         state.crop, state.t_ns = crop, t_ns
         return state.relief, state.logit
 
+    def held(
+        self, logit: Float32Array | None, crop: Crop, t_ns: int
+    ) -> tuple[Float32Array, Float32Array | None] | None:
+        """What is known, in place of a prediction that cannot be used.
+
+        None where it is too old, or not of the part of the face that ``crop`` holds.
+        """
+        state = self._state
+        if state is None or not self._continues(state, logit, crop, t_ns):
+            return None
+        self.noise.restart()  # a frame is left out: what comes next is not evenly spaced
+        return state.relief, state.logit
+
     def _averaged(self, values: Float32Array) -> Float32Array:
         """The mean of each block of pixels."""
         size = (self._blocks, self._blocks)
