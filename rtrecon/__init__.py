@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from rtrecon import telemetry
 from rtrecon._version import __version__
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from rtrecon.session import LiveSession, live
     from rtrecon.stats import FrameTimes, RunStats, Samples
     from rtrecon.types import Expression, EyeAngles, Face, Frame, Gaze, Intrinsics, TrackedFace
+
+telemetry.turn_off()
 
 __all__ = [
     "ArgumentError",

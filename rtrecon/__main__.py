@@ -1,6 +1,11 @@
 """``python -m rtrecon`` is ``rtrecon``."""
 
 import sys
+from pathlib import Path
+
+if not sys.flags.safe_path and sys.path and Path(sys.path[0] or ".").resolve() == Path.cwd():
+    # Python puts the current folder first: a numpy.py in it is not to be run.
+    del sys.path[0]
 
 from rtrecon.cli import main
 

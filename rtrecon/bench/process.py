@@ -64,7 +64,7 @@ class MeasuredProcess:
             else {"process_group": 0}
         )
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "rtrecon.bench.child"],
+            [sys.executable, "-P", "-m", "rtrecon.bench.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

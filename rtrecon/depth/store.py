@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 from pathlib import Path
 
 import platformdirs
@@ -10,6 +12,10 @@ import platformdirs
 from rtrecon.errors import ModelError
 
 __all__ = ["find_model", "list_models", "model_folders", "user_models_folder"]
+
+logger = logging.getLogger(__name__)
+
+_said: set[str] = set()  # models whose place was told in this process
 
 
 def user_models_folder() -> Path:
@@ -38,22 +44,52 @@ def list_models() -> dict[str, Path]:
 def find_model(model: str | Path) -> Path:
     """The folder of a model given by its name or by the folder itself.
 
+    A bare name is the name of an installed model, whatever lies in the current folder: a path
+    is a `Path`, or has a separator (``./mine``).
+
     Raises:
         ModelError: there is none; lists those that exist.
     """
     path = Path(model)
-    if (path / "model.json").is_file():
+    if isinstance(model, Path) or _is_path(model):
+        if not _is_file(path / "model.json"):
+            raise ModelError(f"{path} is not the folder of a model: there is no model.json in it")
         return path
     names = list_models()
-    if str(model) in names:
-        return names[str(model)]
-    if isinstance(model, Path) or path.is_dir() or len(path.parts) > 1:
-        raise ModelError(f"{path} is not the folder of a model: there is no model.json in it")
+    if model in names:
+        _say_if_replaced(model, names[model])
+        return names[model]
     known = ", ".join(names) or "none"
+    if _is_file(path / "model.json"):
+        raise ModelError(
+            f"there is no depth model {model!r} (installed: {known}); for the folder of that name "
+            f"here give .{os.sep}{model}"
+        )
     raise ModelError(
         f"there is no depth model {model!r} (installed: {known}); give one of these, the path of a "
         f"folder with model.json, or put such a folder into {user_models_folder()}"
     )
+
+
+def _is_path(model: str) -> bool:
+    separators = [os.sep, *([os.altsep] if os.altsep else [])]
+    return model in (".", "..") or any(separator in model for separator in separators)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long
+        return False
+
+
+def _say_if_replaced(name: str, folder: Path) -> None:
+    """The user's own model goes before a shipped one of that name; never without a word."""
+    if name in _said or folder.parent != user_models_folder():
+        return
+    if any((other / name / "model.json").is_file() for other in model_folders()[1:]):
+        _said.add(name)
+        logger.info("model %s is your own, from %s, not the shipped one", name, folder)
 
 
 def _is_depth_model(path: Path) -> bool:

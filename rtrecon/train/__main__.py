@@ -13,6 +13,7 @@ import tyro
 
 # PyTorch's exporter warns of every operator that is not its own.
 os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+os.environ["PYTHONSAFEPATH"] = "1"  # workers run nothing that lies in the current folder
 
 from rtrecon.console import LogHandler
 from rtrecon.errors import RtreconError
