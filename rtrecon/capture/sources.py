@@ -13,7 +13,7 @@ import cv2
 from rtrecon.capture.cameras import camera_backends, list_cameras
 from rtrecon.capture.films import FileSource, StreamSource, open_url
 from rtrecon.capture.folder import FolderSource
-from rtrecon.capture.pictures import PICTURE_SUFFIXES
+from rtrecon.capture.pictures import is_picture_file
 from rtrecon.capture.source import Source, VideoSource
 from rtrecon.errors import SourceError, UserError
 from rtrecon.plugins import Registry, Spec
@@ -141,7 +141,7 @@ def _open(
     if path.is_dir():
         return FolderSource(path, loop=loop)
     if path.is_file():
-        if path.suffix.lower() in PICTURE_SUFFIXES:
+        if is_picture_file(path):
             return FolderSource(path, loop=loop)
         return FileSource.of_path(path, loop=loop)
     cameras = list_cameras()
