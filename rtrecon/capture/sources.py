@@ -10,6 +10,7 @@ from typing import Any
 
 import cv2
 
+from rtrecon.assets import asset_path
 from rtrecon.capture.cameras import camera_backends, list_cameras
 from rtrecon.capture.films import FileSource, StreamSource, open_url
 from rtrecon.capture.folder import FolderSource
@@ -126,7 +127,7 @@ def _open(
         return CameraSource(source, size, rate_hz)
     text = str(source)
     if text == "demo":
-        return FileSource.of_path(DEMO_CLIP, loop=loop, name="demo")
+        return FileSource.of_path(asset_path(DEMO_CLIP.name), loop=loop, name="demo")
     if text.isdigit():
         return CameraSource(int(text), size, rate_hz)
     if _ADDRESS.match(text):

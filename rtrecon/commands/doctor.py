@@ -170,6 +170,7 @@ def _torch_provider(models: Mapping[str, Path]) -> Finding:
 
 
 def _models() -> Iterator[Finding]:
+    from rtrecon.assets import ASSETS, read_asset
     from rtrecon.depth.manifest import Manifest
     from rtrecon.depth.store import list_models, user_models_folder
     from rtrecon.faces.mtcnn import Mtcnn
@@ -180,6 +181,11 @@ def _models() -> Iterator[Finding]:
         yield Finding("broken", "model mtcnn", str(error), "reinstall rtrecon")
     else:
         yield Finding("ok", "model mtcnn", "hashes match")
+    try:
+        for name in ASSETS:
+            read_asset(name)
+    except RtreconError as error:
+        yield Finding("broken", "data of the package", str(error), "reinstall rtrecon")
     models = list_models()
     if "face-dpt" not in models:
         yield Finding("broken", "model face-dpt", "missing", "reinstall rtrecon")
@@ -188,8 +194,10 @@ def _models() -> Iterator[Finding]:
             manifest = Manifest.load(folder)
             for file in manifest.files.values():
                 file.verify()
+            hashed = all(file.sha256 is not None for file in manifest.files.values())
         except RtreconError as error:
             yield Finding("broken", f"model {name}", str(error), f"put it again into {folder}")
         else:
-            yield Finding("ok", f"model {name}", f"{manifest.kind}, hash matches, {folder}")
+            said = "hash matches" if hashed else "no hash to compare with"
+            yield Finding("ok", f"model {name}", f"{manifest.kind}, {said}, {folder}")
     yield Finding("ok", "folder for your models", str(user_models_folder()))

@@ -213,12 +213,17 @@ def _build(config: BuildConfig) -> int:
 
 def _verify(config: VerifyConfig) -> int:
     from rtrecon.depth.store import list_models
-    from rtrecon.models.store import verify_model
+    from rtrecon.models.store import verify_model, verify_shipped
 
     if config.model is not None:
         print(f"{config.model}: {', '.join(verify_model(config.model))} verified")  # noqa: T201
         return 0
     code = 0
+    try:
+        print(f"shipped: {', '.join(verify_shipped())} verified")  # noqa: T201
+    except RtreconError as error:
+        logger.error("%s", error)
+        code = error.exit_code
     for name, folder in list_models().items():
         try:
             print(f"{name}: {', '.join(verify_model(folder))} verified")  # noqa: T201

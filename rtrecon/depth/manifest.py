@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NoReturn, cast, get_args
 
+from rtrecon.depth.onnx_file import read_onnx
 from rtrecon.depth.providers.base import ModelSource
 from rtrecon.errors import ModelError
 from rtrecon.faces.align import CropSpec
@@ -54,24 +54,18 @@ class ModelFile:
     path: Path
     sha256: str | None
 
-    def verify(self) -> None:
-        """Compare the file with its hash.
+    def read(self) -> bytes:
+        """The contents, compared with the hash: these are to be opened, not the path.
 
         Raises:
-            ModelError: the file is missing or is not the one the manifest speaks of.
+            ModelError: the file is missing, is not the one the manifest speaks of, or needs
+                other files.
         """
-        try:
-            with self.path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise ModelError(
-                f"cannot read model file {self.path}: {error.strerror}; fetch the model again"
-            ) from error
-        if self.sha256 is not None and found != self.sha256:
-            raise ModelError(
-                f"{self.path} is damaged or was replaced: its SHA-256 is {found}, "
-                f"the manifest says {self.sha256}; fetch the model again"
-            )
+        return read_onnx(self.path, self.sha256)
+
+    def verify(self) -> None:
+        """Compare the file with its hash; raises as `read` does."""
+        self.read()
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,9 +265,9 @@ class _Reader:
             if Path(entry["file"]).is_absolute() or ".." in Path(entry["file"]).parts:
                 self._fail(f'"files.{precision}.file" must lie in the model\'s own folder')
             sha256 = entry.get("sha256")
-            if sha256 is not None and not re.fullmatch("[0-9a-f]{64}", str(sha256)):
+            if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", str(sha256)):
                 self._fail(f'the "sha256" of {entry["file"]} must be 64 hexadecimal digits')
-            files[str(precision)] = ModelFile(file, sha256)
+            files[str(precision)] = ModelFile(file, None if sha256 is None else sha256.lower())
         return files
 
     def _expression_names(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from rtrecon.depth.extras import EXTRAS, Extras, named_outputs, wanted_extras
-from rtrecon.depth.manifest import DepthKind, Manifest
+from rtrecon.depth.manifest import DepthKind, Manifest, ModelFile
 from rtrecon.depth.providers import ModelSource, Runner
 from rtrecon.depth.session import create_session
 from rtrecon.depth.store import find_model
@@ -21,6 +22,10 @@ from rtrecon.faces.light import brighten, gain_beside_lamps
 from rtrecon.types import BgrImage, Float32Array
 
 __all__ = ["DepthModel", "DepthPrediction", "load_depth_model"]
+
+logger = logging.getLogger(__name__)
+
+_unverified: set[Path] = set()  # files that were said to have no hash
 
 
 @dataclass(slots=True, eq=False)
@@ -81,14 +86,14 @@ class DepthModel:
         self.size_px = manifest.input.size_px
         self.crop_spec = manifest.crop
         names = self._outputs = _output_names(manifest, wanted)
-        verified: set[str] = set()
+        contents: dict[str, bytes] = {}
 
         def file_for(name: str) -> ModelSource:
             chosen = manifest.precision_for(name, precision)
-            if chosen not in verified:
-                manifest.files[chosen].verify()
-                verified.add(chosen)
-            source = manifest.source_for(chosen)
+            if chosen not in contents:
+                contents[chosen] = manifest.files[chosen].read()
+                _say_if_unverified(manifest.files[chosen])
+            source = replace(manifest.source_for(chosen), content=contents[chosen])
             unasked = named_outputs(manifest, EXTRAS).keys() - wanted
             return replace(source, outputs=tuple(names.values())) if unasked else source
 
@@ -235,6 +240,16 @@ def load_depth_model(
         ProviderError: the named provider does not work here.
     """
     return DepthModel(Manifest.load(find_model(model)), provider, precision, threads, extras)
+
+
+def _say_if_unverified(file: ModelFile) -> None:
+    if file.sha256 is None and file.path not in _unverified:
+        _unverified.add(file.path)
+        logger.warning(
+            '%s has no "sha256" in its manifest: nobody can tell whether it is whole and the one '
+            "that is meant",
+            file.path,
+        )
 
 
 def _output_names(manifest: Manifest, wanted: Collection[str]) -> dict[str, str]:

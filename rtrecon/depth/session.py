@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rtrecon.depth.onnx_file import read_onnx
 from rtrecon.depth.providers import (
     AUTO_ORDER,
     REGISTRY,
@@ -91,8 +92,8 @@ def create_session(
         given = source(name) if callable(source) else source
         if not isinstance(given, ModelSource):
             given = ModelSource(Path(given), shape=(1, 3, free_size, free_size))
-        if not given.path.is_file():
-            raise ModelError(f"model file {given.path} is missing: fetch the model again")
+        if given.content is None:
+            given = replace(given, content=read_onnx(given.path, given.sha256))
         return given
 
     if chosen is not None:

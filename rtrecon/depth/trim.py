@@ -2,23 +2,23 @@
 
 ONNX Runtime computes every node of a graph whichever outputs a run names (measured with 1.32:
 asking for one output of five took as long as asking for all). So the nodes that lead to
-unwanted outputs alone are taken out before a session is opened. The file is read as protocol
-buffer fields (https://protobuf.dev/programming-guides/encoding), which spares the base install
-the ``onnx`` package; numbers are those of ``onnx.proto``.
+unwanted outputs alone are taken out before a session is opened. Numbers are those of
+``onnx.proto``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
+
+from rtrecon.depth.onnx_file import fields_of
 
 __all__ = ["trim_outputs"]
 
 _MODEL_GRAPH = 7
-_GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_OUTPUT = 1, 5, 12
+_GRAPH_NODE, _GRAPH_OUTPUT = 1, 12
 _NODE_INPUT, _NODE_OUTPUT, _NODE_ATTRIBUTE = 1, 2, 5
 _ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS = 6, 11
 _VALUE_NAME = 1
-_TENSOR_LOCATION = 14
 _BYTES = 2  # the wire type of what has a length
 
 
@@ -26,10 +26,10 @@ def trim_outputs(model: bytes, keep: Collection[str]) -> bytes | None:
     """``model``, a serialised ONNX file, with ``keep`` as its only outputs.
 
     Returns None where there is nothing to leave out, or where it cannot be done safely: an
-    output of ``keep`` is not there, a node has a graph of its own, or weights lie in a file of
-    their own (found by the model's path alone).
+    output of ``keep`` is not there, or a node has a graph of its own. Weights in other files are
+    the caller's to refuse (`rtrecon.depth.onnx_file`).
     """
-    fields = list(_fields(model))
+    fields = list(fields_of(model))
     graphs = [model[a:b] for number, _, a, b in fields if number == _MODEL_GRAPH]
     if len(graphs) != 1:
         return None
@@ -43,7 +43,7 @@ def trim_outputs(model: bytes, keep: Collection[str]) -> bytes | None:
 
 
 def _trim_graph(graph: bytes, keep: set[str]) -> bytes | None:
-    fields = list(_fields(graph))
+    fields = list(fields_of(graph))
     outputs = {
         _text(graph[a:b], _VALUE_NAME) for number, _, a, b in fields if number == _GRAPH_OUTPUT
     }
@@ -56,8 +56,6 @@ def _trim_graph(graph: bytes, keep: set[str]) -> bytes | None:
         part = graph[a:b]
         if number == _GRAPH_OUTPUT and _text(part, _VALUE_NAME) not in keep:
             dropped.add(start)
-        elif number == _GRAPH_INITIALIZER and _is_elsewhere(part):
-            return None
         elif number == _GRAPH_NODE:
             if _has_graph(part):
                 return None
@@ -66,37 +64,6 @@ def _trim_graph(graph: bytes, keep: set[str]) -> bytes | None:
             else:
                 needed.update(_texts(part, _NODE_INPUT))
     return b"".join(graph[start:end] for _, start, _, end in fields if start not in dropped)
-
-
-def _fields(message: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Number, start of the field, start of its content and end of each field."""
-    at = 0
-    while at < len(message):
-        start = at
-        tag, at = _varint(message, at)
-        number, wire = tag >> 3, tag & 7
-        content = at
-        if wire == 0:
-            _, at = _varint(message, at)
-        elif wire == _BYTES:
-            length, content = _varint(message, at)
-            at = content + length
-        elif wire in (1, 5):
-            at += 8 if wire == 1 else 4
-        else:
-            raise ValueError(f"not a protocol buffer: wire type {wire} at byte {start}")
-        yield number, start, content, at
-
-
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7
 
 
 def _with_length(number: int, content: bytes) -> bytes:
@@ -110,7 +77,7 @@ def _with_length(number: int, content: bytes) -> bytes:
 
 
 def _texts(message: bytes, wanted: int) -> list[str]:
-    return [message[a:b].decode() for number, _, a, b in _fields(message) if number == wanted]
+    return [message[a:b].decode() for number, _, a, b in fields_of(message) if number == wanted]
 
 
 def _text(message: bytes, wanted: int) -> str:
@@ -120,11 +87,7 @@ def _text(message: bytes, wanted: int) -> str:
 def _has_graph(node: bytes) -> bool:
     return any(
         inner in (_ATTRIBUTE_GRAPH, _ATTRIBUTE_GRAPHS)
-        for number, _, a, b in _fields(node)
+        for number, _, a, b in fields_of(node)
         if number == _NODE_ATTRIBUTE
-        for inner, *_ in _fields(node[a:b])
+        for inner, *_ in fields_of(node[a:b])
     )
-
-
-def _is_elsewhere(tensor: bytes) -> bool:
-    return any(number == _TENSOR_LOCATION and tensor[a] for number, _, a, _ in _fields(tensor))

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
+from rtrecon.assets import read_asset
 from rtrecon.errors import DataError
 from rtrecon.types import Float64Array
 
 __all__ = ["MeanFace", "mean_face"]
 
-_PATH = Path(__file__).resolve().parents[1] / "data" / "mean_face.npz"
+_NAME = "mean_face.npz"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,10 +41,10 @@ def mean_face() -> MeanFace:
         DataError: the package is incomplete.
     """
     try:
-        with np.load(_PATH, allow_pickle=False) as data:
+        with np.load(io.BytesIO(read_asset(_NAME)), allow_pickle=False) as data:
             landmarks, points, normals = (
                 data[name].astype(np.float64) for name in ("landmarks", "points", "normals")
             )
             return MeanFace(landmarks, points, normals, float(data["ipd_m"]))
     except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{_PATH} cannot be read ({error}): install rtrecon again") from error
+        raise DataError(f"{_NAME} cannot be read ({error}): install rtrecon again") from error

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 
+from rtrecon.assets import read_asset
 from rtrecon.errors import DataError
 from rtrecon.types import Float64Array
 
@@ -15,7 +16,7 @@ __all__ = ["LANDMARK_COUNT", "MeanHead", "mean_head"]
 
 LANDMARK_COUNT = 68
 
-_PATH = Path(__file__).resolve().parents[1] / "data" / "mean_head.npz"
+_NAME = "mean_head.npz"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,13 +49,13 @@ def mean_head() -> MeanHead:
         DataError: the package is incomplete.
     """
     try:
-        with np.load(_PATH, allow_pickle=False) as data:
+        with np.load(io.BytesIO(read_asset(_NAME)), allow_pickle=False) as data:
             points, normals, expression = (
                 data[name].astype(np.float64) for name in ("points", "normals", "expression")
             )
             names = tuple(str(name) for name in data["expression_names"])
             ipd_m = float(data["ipd_m"])
     except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{_PATH} cannot be read ({error}): install rtrecon again") from error
+        raise DataError(f"{_NAME} cannot be read ({error}): install rtrecon again") from error
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     return MeanHead(points, normals, expression, names, ipd_m)

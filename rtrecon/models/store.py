@@ -12,7 +12,7 @@ from rtrecon.depth.manifest import Manifest
 from rtrecon.depth.store import find_model, list_models, user_models_folder
 from rtrecon.errors import ModelError, OutputError, RtreconError
 
-__all__ = ["ModelSummary", "remove_model", "summarise_models", "verify_model"]
+__all__ = ["ModelSummary", "remove_model", "summarise_models", "verify_model", "verify_shipped"]
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +81,21 @@ def verify_model(model: str | Path) -> Sequence[str]:
             )
         DepthModel(manifest, "cpu", precision)
     return tuple(manifest.files)
+
+
+def verify_shipped() -> Sequence[str]:
+    """Compare the face detector and the package's data with their hashes. Returns their names.
+
+    Raises:
+        RtreconError: one is missing or damaged.
+    """
+    from rtrecon.assets import ASSETS, read_asset
+    from rtrecon.faces.mtcnn import Mtcnn
+
+    Mtcnn()
+    for name in ASSETS:
+        read_asset(name)
+    return ("mtcnn", *ASSETS)
 
 
 def remove_model(name: str) -> Path:

@@ -37,7 +37,8 @@ class ModelSource:
 
     ``shape`` (n, 3, h, w) is what it is run with, ``sha256`` that of the file if known,
     ``origin`` the checkpoint that it was exported from. ``outputs`` are those that are asked
-    for, where not all are.
+    for, where not all are. ``content`` is the file as it was read and compared with its hash:
+    what a session is opened with, so that nobody can change it in between.
     """
 
     path: Path
@@ -46,11 +47,14 @@ class ModelSource:
     sha256: str | None = None
     origin: Mapping[str, str] = field(default_factory=dict, hash=False, compare=False)
     outputs: tuple[str, ...] = ()
+    content: bytes | None = field(default=None, repr=False, hash=False, compare=False)
 
     def digest(self) -> str:
         """SHA-256 of the file; read from the disk only where it is not known."""
         if self.sha256 is not None:
             return self.sha256
+        if self.content is not None:
+            return hashlib.sha256(self.content).hexdigest()
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -102,8 +106,8 @@ class Provider(ABC):
         return runner
 
     def graph(self, source: ModelSource) -> str | bytes:
-        """What a session is opened with: the file's path, or a model in memory."""
-        return str(source.path)
+        """What a session is opened with: the model in memory, or the file's path."""
+        return str(source.path) if source.content is None else source.content
 
     def open_session(
         self, ort: Any, source: ModelSource, options: Any, entries: list[ProviderEntry]

@@ -29,9 +29,10 @@ class CpuProvider(Provider):
 
         On the processor alone: a graphics card's engine is built once, for the whole model.
         """
-        if not source.outputs:
-            return str(source.path)
-        return trim_outputs(source.path.read_bytes(), source.outputs) or str(source.path)
+        whole = super().graph(source)
+        if not source.outputs or isinstance(whole, str):
+            return whole
+        return trim_outputs(whole, source.outputs) or whole
 
 
 class OpenVinoProvider(Provider):
