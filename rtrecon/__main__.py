@@ -7,6 +7,6 @@ if not sys.flags.safe_path and sys.path and Path(sys.path[0] or ".").resolve() =
     # Python puts the current folder first: a numpy.py in it is not to be run.
     del sys.path[0]
 
-from rtrecon.cli import main
+from rtrecon.cli import entry
 
-sys.exit(main())
+entry()

@@ -7,13 +7,14 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from rtrecon._version import __version__
 from rtrecon.console import LogHandler
 from rtrecon.errors import RtreconError
+from rtrecon.threads import end_process
 
-__all__ = ["main"]
+__all__ = ["entry", "main"]
 
 logger = logging.getLogger("rtrecon")
 
@@ -65,6 +66,11 @@ COMMANDS = {
         "say what works on this machine, and what mends the rest",
     ),
 }
+
+
+def entry() -> NoReturn:
+    """The program: as `main`, and the process ends with it, whatever hangs in a driver."""
+    end_process(main())
 
 
 def main(argv: Sequence[str] | None = None) -> int:

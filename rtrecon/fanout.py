@@ -12,6 +12,7 @@ from rtrecon.errors import NoOutputError, RtreconError
 from rtrecon.output import Output, Run
 from rtrecon.result import LiveResult
 from rtrecon.stats import Samples
+from rtrecon.threads import start_thread
 
 __all__ = ["Fanout"]
 
@@ -80,6 +81,12 @@ class Fanout:
         """Close one output, in its own time; what waits in its slot is written."""
         for lane in self._lanes:
             if lane.output is output:
+                lane.ask_to_close()
+
+    def ask_to_close(self) -> None:
+        """Those with a thread of their own are to close; does not wait for them."""
+        for lane in self._lanes:
+            if not lane.output.on_main_thread:
                 lane.ask_to_close()
 
     def close(self) -> None:
@@ -175,10 +182,11 @@ class _Lane:
         if self.output.on_main_thread:
             self._open(run)
             return
-        self._thread = threading.Thread(
-            target=self._serve, args=(run,), name=f"rtrecon-out-{self.name}", daemon=True
-        )
-        self._thread.start()
+        try:
+            self._thread = start_thread(self._serve, run, name=f"rtrecon-out-{self.name}")
+        except RtreconError as error:
+            self._fail(str(error), error)
+            self._was_opened.set()
 
     def wait_until_open(self, deadline_s: float) -> None:
         if not self._was_opened.wait(max(0.0, deadline_s - time.monotonic())):
@@ -221,10 +229,15 @@ class _Lane:
             self._fail(f"it does not end within {limit_s:g} s: left as it is")
 
     def _serve(self, run: Run) -> None:
-        self._open(run)
-        while (result := self._next()) is not None:
-            self._write(result)
-        self._close()
+        try:
+            self._open(run)
+            while (result := self._next()) is not None:
+                self._write(result)
+        except BaseException as error:  # such as sys.exit() in an output: the others wait for it
+            self._fail(f"its thread ended: {error!r}", error)
+        finally:
+            self._was_opened.set()
+            self._close()
 
     def _open(self, run: Run) -> None:
         try:

@@ -6,7 +6,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rtrecon.capture.source import Source
 from rtrecon.capture.thread import CaptureThread
@@ -16,12 +16,14 @@ from rtrecon.output import Command, Output, Run
 from rtrecon.pipeline import Reconstructor
 from rtrecon.result import Figures, LiveResult
 from rtrecon.stats import RunStats
+from rtrecon.threads import ends_with, start_thread
 from rtrecon.types import Frame
 
 __all__ = ["LivePipeline"]
 
 logger = logging.getLogger(__name__)
 
+_MOST_FAILED = 10  # frames in a row after which the reconstruction does not work
 _POLL_S = 0.1  # how soon a thread that waits notices that it is to end
 
 
@@ -52,48 +54,54 @@ class LivePipeline:
         keep_every_result: bool = False,
         max_frames: int | None = None,
     ) -> None:
-        self.capture = source if isinstance(source, CaptureThread) else CaptureThread(source)
-        self.stats = stats if stats is not None else RunStats()
-        self.fanout = Fanout(outputs)
-        self._reconstructor = reconstructor
-        model = reconstructor.depth_model
-        self._model, self._provider = model.name, model.provider
-        self._max_frames = max_frames
-        self._slot = _ResultSlot(newest_wins=not keep_every_result)
-        self._latest: LiveResult | None = None
-        self._latest_with_face: LiveResult | None = None
-        self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
-        self._stop = threading.Event()
-        self._error: BaseException | None = None
-        self._worker = threading.Thread(target=self._work, name="rtrecon-worker", daemon=True)
+        # The threads hold what they work on, not this: so that it is noticed when it is dropped.
+        self._live = _Live(
+            source if isinstance(source, CaptureThread) else CaptureThread(source),
+            reconstructor,
+            stats if stats is not None else RunStats(),
+            Fanout(outputs),
+            keep_every_result=keep_every_result,
+            max_frames=max_frames,
+        )
+        self._was_closed: Callable[[], None] = lambda: None
 
     def __enter__(self) -> LivePipeline:
-        try:
-            self.fanout.open(self._run())
-        except BaseException:
-            self.close()
-            raise
-        self.capture.start()
-        self._worker.start()
+        self._live.start()
+        self._was_closed = ends_with(self, "a LivePipeline", self._live.ask_to_end)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
+    def capture(self) -> CaptureThread:
+        """The thread that takes pictures."""
+        return self._live.capture
+
+    @property
+    def stats(self) -> RunStats:
+        """Times and counts of the run."""
+        return self._live.stats
+
+    @property
+    def fanout(self) -> Fanout:
+        """The outputs."""
+        return self._live.fanout
+
+    @property
     def running(self) -> bool:
         """Whether the worker still has frames to come."""
-        return self._worker.is_alive()
+        return self._live.running
 
     @property
     def latest(self) -> LiveResult | None:
         """The newest result so far, taken or not; None before the first."""
-        return self._latest
+        return self._live.latest
 
     @property
     def latest_with_face(self) -> LiveResult | None:
         """The newest result so far that has a face."""
-        return self._latest_with_face
+        return self._live.latest_with_face
 
     def take(self, timeout_s: float = 0.0) -> LiveResult | None:
         """The newest result that was not taken yet, or None within ``timeout_s``.
@@ -101,6 +109,68 @@ class LivePipeline:
         Raises:
             RtreconError: what ended the worker or the capture thread.
         """
+        return self._live.take(timeout_s)
+
+    def tick(self) -> bool:
+        """Serve the outputs of this thread; False when one of them ends the run."""
+        return self._live.tick()
+
+    def take_commands(self) -> list[Command]:
+        """What outputs have asked for since the last call."""
+        return self._live.take_commands()
+
+    def figures(self, result: LiveResult) -> Figures:
+        """Figures to show with ``result``."""
+        return self._live.figures(result)
+
+    def close(self) -> None:
+        """End the threads and close the outputs; each says what it leaves behind."""
+        self._was_closed()
+        self._live.close()
+
+
+class _Live:
+    """What a `LivePipeline` consists of; its threads hold this."""
+
+    def __init__(
+        self,
+        capture: CaptureThread,
+        reconstructor: Reconstructor,
+        stats: RunStats,
+        fanout: Fanout,
+        *,
+        keep_every_result: bool,
+        max_frames: int | None,
+    ) -> None:
+        self.capture, self.stats, self.fanout = capture, stats, fanout
+        self._reconstructor = reconstructor
+        model = reconstructor.depth_model
+        self._model, self._provider = model.name, model.provider
+        self._max_frames = max_frames
+        self._slot = _ResultSlot(newest_wins=not keep_every_result)
+        self.latest: LiveResult | None = None
+        self.latest_with_face: LiveResult | None = None
+        self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        self._stop = threading.Event()
+        self._error: BaseException | None = None
+        self._frame_error: Exception | None = None
+        self._failed_in_a_row = 0
+        self._worker: threading.Thread | None = None
+
+    def start(self) -> None:
+        try:
+            self.fanout.open(self._run())
+            self.capture.start()
+            self._worker = start_thread(self._work, name="rtrecon-worker")
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def running(self) -> bool:
+        return self._worker is not None and self._worker.is_alive()
+
+    def take(self, timeout_s: float) -> LiveResult | None:
         result = self._slot.take(timeout_s)
         if result is None and self._error is not None and not self.running:
             error, self._error = self._error, None
@@ -108,7 +178,6 @@ class LivePipeline:
         return result
 
     def tick(self) -> bool:
-        """Serve the outputs of this thread; False when one of them ends the run."""
         start_ns = time.perf_counter_ns()
         goes_on = self.fanout.tick()
         if any(output.on_main_thread for output in self.fanout.open_outputs):
@@ -116,14 +185,12 @@ class LivePipeline:
         return goes_on
 
     def take_commands(self) -> list[Command]:
-        """What outputs have asked for since the last call."""
         commands = []
         while not self._commands.empty():
             commands.append(self._commands.get())
         return commands
 
     def figures(self, result: LiveResult) -> Figures:
-        """Figures to show with ``result``."""
         capture = self.capture.stats
         state: str = capture.state
         if state == "running":
@@ -140,12 +207,18 @@ class LivePipeline:
             frames=self.stats.frames_processed,
         )
 
+    def ask_to_end(self) -> None:
+        """Without waiting for anything."""
+        self._stop.set()
+        self._slot.close()
+        self.capture.ask_to_end()
+        self.fanout.ask_to_close()
+
     def close(self) -> None:
-        """End the threads and close the outputs; each says what it leaves behind."""
         self._stop.set()
         self._slot.close()
         self.capture.close()
-        if self._worker.is_alive():
+        if self._worker is not None and self._worker.is_alive():
             self._worker.join(timeout=1.0)
         self.fanout.close()
 
@@ -174,7 +247,12 @@ class LivePipeline:
                     if self.capture.ended:
                         break
                     continue
-                self._process(frame)
+                try:
+                    self._process(frame)
+                except Exception as error:
+                    self._note_failure(frame, error)
+            if self.stats.frames_processed == 0:
+                self._error = self._frame_error  # not one of them could be reconstructed
         except RtreconError as error:
             self._error = error
         except Exception as error:  # reaches the caller of take(), whatever it is
@@ -182,6 +260,18 @@ class LivePipeline:
             self._error = error
         finally:
             self._stop.set()
+
+    def _note_failure(self, frame: Frame, error: Exception) -> None:
+        """A frame that fails is lost; after many in a row, ``error`` is raised."""
+        self.stats.frames_failed += 1
+        self._failed_in_a_row += 1
+        self._frame_error = error
+        if self._failed_in_a_row >= _MOST_FAILED:
+            raise error
+        level = logging.WARNING if self.stats.frames_failed == 1 else logging.DEBUG
+        reason = str(error) if isinstance(error, RtreconError) else repr(error)
+        logger.log(level, "frame %d failed: %s; going on, and counted", frame.index, reason)
+        logger.debug("frame %d", frame.index, exc_info=error)
 
     def _process(self, frame: Frame) -> None:
         faces = self._reconstructor(frame)
@@ -194,9 +284,10 @@ class LivePipeline:
         stats.depths_dropped = self._reconstructor.depths_dropped
         stats.faces_without_depth = self._reconstructor.faces_without_depth
         result = LiveResult(frame, faces, (done_ns - frame.t_capture_ns) * 1e-6, times)
-        self._latest = result
+        self._failed_in_a_row = 0
+        self.latest = result
         if faces:
-            self._latest_with_face = result
+            self.latest_with_face = result
         self.fanout.put(result)
         self._slot.put(result)
 

@@ -73,6 +73,8 @@ class RunStats:
         self._lock = threading.Lock()
         self.frames_processed = 0
         self.frames_with_face = 0
+        self.frames_failed = 0
+        """Frames that the reconstruction gave an error for."""
         self.values_dropped = 0
         """Coefficients, sets of landmarks and rotations that could not be used."""
         self.times_refused = 0
@@ -132,6 +134,7 @@ class RunStats:
         return {
             "frames_processed": self.frames_processed,
             "frames_with_face": self.frames_with_face,
+            "frames_failed": self.frames_failed,
             "values_dropped": self.values_dropped,
             "times_refused": self.times_refused,
             "depths_dropped": self.depths_dropped,

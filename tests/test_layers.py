@@ -15,7 +15,7 @@ import pytest
 # First to last; a line holds what may know each other.
 LAYERS = """
 errors _version telemetry intrinsics_file types
-assets buffers console files host plugins
+assets buffers console files host plugins threads
 config stats
 capture
 faces

@@ -13,8 +13,9 @@ import numpy as np
 
 from rtrecon.buffers import BufferPool
 from rtrecon.capture.source import Source
-from rtrecon.errors import RtreconError, SourceError, SourceLostError
+from rtrecon.errors import RtreconError, SourceLostError
 from rtrecon.stats import Samples
+from rtrecon.threads import start_thread
 from rtrecon.types import BgrImage, Frame
 
 __all__ = ["CaptureStats", "CaptureThread"]
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 _WATCH_S = 0.05
 _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.5, 8.0
 _GIVE_UP_S = 30.0  # of a stream; a camera is plugged in again
+_MOST_HANGING = 2  # readers that hang in a driver: no more are added to them
 
 
 @dataclass(slots=True)
@@ -87,18 +89,25 @@ class CaptureThread:
         self._fingerprint = b""
         self._accepts_repeats = False
         self._reader: threading.Thread | None = None
+        self._hanging: list[threading.Thread] = []  # readers that were given up
         self._watcher: threading.Thread | None = None
         self.stats = CaptureStats()
 
     def start(self) -> None:
-        """Begin to read."""
+        """Begin to read.
+
+        Raises:
+            RtreconError: the system gives no more threads; the source is closed.
+        """
         self._t_picture_ns = self._t_changed_ns = time.monotonic_ns()
-        self._start_reader(self._source)
-        if self._source.is_live:
-            self._watcher = threading.Thread(
-                target=self._watch, name="rtrecon-capture-watch", daemon=True
-            )
-            self._watcher.start()
+        try:
+            self._start_reader(self._source)
+            if self._source.is_live:
+                self._watcher = start_thread(self._watch, name="rtrecon-capture-watch")
+        except RtreconError:
+            self.close()
+            _let_go(self._source)
+            raise
 
     def read(self, timeout_s: float) -> Frame | None:
         """The newest unread frame (``every``: the next); None within ``timeout_s`` or at the end.
@@ -133,11 +142,15 @@ class CaptureThread:
         """Whether there is nothing more to come; unread frames may still be there."""
         return self.stats.state in ("ended", "failed") and not self._pending
 
-    def close(self) -> None:
-        """End the thread; returns within a second even if the device hangs."""
+    def ask_to_end(self) -> None:
+        """The threads are to end; does not wait for them."""
         self._stop.set()
         with self._changed:
             self._changed.notify_all()
+
+    def close(self) -> None:
+        """End the threads; returns within a second even if the device hangs."""
+        self.ask_to_end()
         for thread in (self._watcher, self._reader):
             if thread is not None and thread is not threading.current_thread():
                 thread.join(timeout=0.4)
@@ -145,14 +158,10 @@ class CaptureThread:
     def _start_reader(self, source: Source) -> None:
         self._generation += 1
         self._failure = ""
-        self._source = source
-        self._reader = threading.Thread(
-            target=self._read_all,
-            args=(source, self._generation),
-            name="rtrecon-capture",
-            daemon=True,
+        self._reader = start_thread(
+            self._read_all, source, self._generation, name="rtrecon-capture"
         )
-        self._reader.start()
+        self._source = source
 
     def _read_all(self, source: Source, generation: int) -> None:
         """Read until the end, a failure, or until another reader has taken over."""
@@ -164,10 +173,10 @@ class CaptureThread:
                         return
                     played += 1
                 if not source.grab():
-                    if source.is_live:
-                        self._failure = "it gives no pictures"
-                    else:
+                    if not source.is_live:
                         self._finish("ended")
+                    elif generation == self._generation:
+                        self._failure = "it gives no pictures"
                     return
                 if self._pace and source.has_times and source.t_media_ns is not None:
                     # Its own times, which need not be even: a picture is shown when it is due.
@@ -185,15 +194,16 @@ class CaptureThread:
                     self.stats.frames_corrupt += 1
                     continue
                 self._deliver(source, image, t_capture_ns)
-        except RtreconError as error:
-            self._error = error
-            self._finish("failed")
-        except Exception as error:  # reaches the caller of read(), whatever it is
+        except Exception as error:
             logger.debug("the reader failed", exc_info=True)
-            self._error = SourceLostError(f"{source.name} failed: {error!r}")
-            self._finish("failed")
+            if generation != self._generation:
+                return  # nobody waits for this one any more
+            if source.is_live:  # what fails may work when it is opened again
+                self._failure = str(error) if isinstance(error, RtreconError) else repr(error)
+            else:
+                self._fail(error)
         finally:
-            source.close()
+            _let_go(source)
 
     def _wait_until(self, due_ns: int) -> bool:
         """False if it is to stop before."""
@@ -253,9 +263,10 @@ class CaptureThread:
                     self._accepts_repeats = True  # a still scene without noise: not twice
                 if reason:
                     self._reconnect(reason)
-        except RtreconError as error:
-            self._error = error
-            self._finish("failed")
+        except Exception as error:  # without its watch a run would hang where the source does
+            logger.debug("the watch failed", exc_info=True)
+            self._generation += 1
+            self._fail(error)
 
     def _reconnect(self, reason: str) -> None:
         source = self._source
@@ -264,6 +275,7 @@ class CaptureThread:
         self._generation += 1  # whatever the old reader still gets is not wanted
         if self._reader is not None:
             self._reader.join(timeout=0.3)
+            self._hanging.append(self._reader)
         if self._lost_since_ns is None:
             self._lost_since_ns = self._t_picture_ns
         give_up_s = self._give_up_s
@@ -278,23 +290,53 @@ class CaptureThread:
                     f"{waited_s:.0f} s: {failure}"
                 )
             try:
-                opened = source.again()
-            except SourceError as error:
-                failure = str(error)
+                self._open_again(source)
+            except Exception as error:  # whatever it is: it is not back yet
+                logger.debug("%s is not back", source.name, exc_info=True)
+                failure = str(error) if isinstance(error, RtreconError) else repr(error)
                 self._back_off(self._backoff_s)
                 continue
             self.stats.reconnects += 1
-            self._t_picture_ns = self._t_changed_ns = time.monotonic_ns()
-            self._start_reader(opened)
             # A device that opens but stays silent must not be opened in a tight loop.
             self._back_off(min(self._backoff_s, self._stall_ns * 1e-9))
             return
+
+    def _open_again(self, source: Source) -> None:
+        """Open it and start to read; whatever is raised, nothing is left behind."""
+        self._hanging = [thread for thread in self._hanging if thread.is_alive()]
+        if len(self._hanging) >= _MOST_HANGING:
+            raise SourceLostError(f"{len(self._hanging)} reads of it hang in the driver")
+        opened = source.again()
+        try:
+            if self._stop.is_set():
+                raise SourceLostError("the run ends")
+            self._t_picture_ns = self._t_changed_ns = time.monotonic_ns()
+            self._start_reader(opened)
+        except BaseException:
+            _let_go(opened)
+            raise
 
     def _back_off(self, seconds: float) -> None:
         self._backoff_s = min(2 * self._backoff_s, _LAST_BACKOFF_S)
         self._stop.wait(seconds)
 
+    def _fail(self, error: Exception) -> None:
+        """End with ``error``, which reaches the caller of `read`."""
+        if isinstance(error, RtreconError):
+            self._error = error
+        else:
+            self._error = SourceLostError(f"{self._source.name} failed: {error!r}")
+        self._finish("failed")
+
     def _finish(self, state: Literal["ended", "failed"]) -> None:
         with self._changed:
             self.stats.state = state
             self._changed.notify_all()
+
+
+def _let_go(source: Source) -> None:
+    """Close it; one that cannot even be closed has been reported by what failed before."""
+    try:
+        source.close()
+    except Exception:
+        logger.debug("%s cannot be closed", source.name, exc_info=True)

@@ -1,0 +1,112 @@
+"""Threads that end with what they belong to, and never meet the interpreter's end.
+
+A daemon thread that comes back from a driver while the interpreter is being taken down is ended
+inside C++ code, which aborts the process. So what still runs is waited for before that, and the
+command line, which knows its exit code, ends the process without taking anything down.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+import threading
+import time
+import warnings
+import weakref
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from rtrecon.errors import RtreconError
+
+__all__ = ["end_process", "ends_with", "start_thread"]
+
+logger = logging.getLogger(__name__)
+
+_LAST_WAIT_S = 12.0  # drivers come back within ten seconds, streams within eight
+
+_started: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+_owned: set[weakref.finalize[..., Any]] = set()
+
+
+def start_thread(target: Callable[..., None], *args: object, name: str) -> threading.Thread:
+    """A named daemon thread that runs ``target``.
+
+    Raises:
+        RtreconError: the system gives this process no more threads.
+    """
+    thread = threading.Thread(target=target, args=args, name=name, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise RtreconError(
+            f"the system gives no thread for {name} ({error}): end other programs, or raise "
+            "the limit (ulimit -u, or the container's pids limit)"
+        ) from error
+    _started.add(thread)
+    return thread
+
+
+def ends_with(owner: object, what: str, end: Callable[[], None]) -> Callable[[], None]:
+    """Say so and call ``end`` if ``owner`` is collected, or the program ends, before it was closed.
+
+    ``end`` must not hold ``owner``, and must not wait: it may be called in the middle of anything.
+
+    Returns:
+        What to call when the owner was closed.
+    """
+    guard = weakref.finalize(owner, _forgotten, what, end)
+    guard.atexit = False  # `_await_threads` does it, in the right order
+    _owned.add(guard)
+
+    def closed() -> None:
+        guard.detach()
+        _owned.discard(guard)
+
+    return closed
+
+
+def end_process(code: int) -> NoReturn:
+    """End the process with ``code``; at once, if threads of ours hang in a driver."""
+    left = [thread.name for thread in _started if thread.is_alive()]
+    if not left:
+        sys.exit(code)
+    logger.debug("still running, left as they are: %s", ", ".join(left))
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            continue
+    logging.shutdown()
+    os._exit(code)
+
+
+def _forgotten(what: str, end: Callable[[], None]) -> None:
+    message = f"{what} was never closed: use it in a `with` statement, or close it"
+    logger.warning(message)
+    try:
+        end()
+    finally:
+        warnings.warn(message, ResourceWarning, stacklevel=2)
+
+
+@atexit.register
+def _await_threads() -> None:
+    """End what nobody closed; wait for what still runs."""
+    for guard in list(_owned):
+        _owned.discard(guard)
+        alive = guard.detach()  # calling it does nothing any more at this point
+        if alive is None:
+            continue
+        _, forgotten, arguments, _ = alive
+        try:
+            forgotten(*arguments)
+        except Exception:
+            logger.debug("at the end", exc_info=True)
+    until_s = time.monotonic() + _LAST_WAIT_S
+    for thread in list(_started):
+        try:
+            thread.join(max(0.0, until_s - time.monotonic()))
+        except KeyboardInterrupt:
+            return
