@@ -62,9 +62,6 @@ def test_what_is_left_whole(tmp_path: Path) -> None:
         helper.make_node("If", ["yes"], ["unused"], then_branch=branch, else_branch=branch)
     )
     assert trim_outputs(model.SerializeToString(), ["relief"]) is None
-    outside = tiny(tmp_path)
-    outside.graph.initializer[0].data_location = TensorProto.EXTERNAL
-    assert trim_outputs(outside.SerializeToString(), ["relief"]) is None
 
 
 def test_not_a_model() -> None:
