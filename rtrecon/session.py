@@ -20,6 +20,7 @@ from rtrecon.outputs.registry import make_outputs
 from rtrecon.pipeline import Reconstructor, ReconstructorConfig
 from rtrecon.result import LiveResult
 from rtrecon.stats import STAGES, RunStats
+from rtrecon.threads import at_sudden_end
 
 __all__ = ["LiveSession", "live"]
 
@@ -151,6 +152,7 @@ class LiveSession:
                 max_frames=self._max_frames,
             )
             stack.enter_context(self._pipeline)
+            stack.callback(at_sudden_end(self._pipeline.close))
             self._stack = stack.pop_all()
         return self
 

@@ -20,13 +20,14 @@ from typing import Any, NoReturn
 
 from rtrecon.errors import RtreconError
 
-__all__ = ["end_process", "ends_with", "start_thread"]
+__all__ = ["at_sudden_end", "end_process", "end_suddenly", "ends_with", "start_thread"]
 
 logger = logging.getLogger(__name__)
 
 _LAST_WAIT_S = 12.0  # drivers come back within ten seconds, streams within eight
 
 _started: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+_last_words: list[Callable[[], None]] = []
 _owned: set[weakref.finalize[..., Any]] = set()
 
 
@@ -80,6 +81,35 @@ def end_process(code: int) -> NoReturn:
             continue
     logging.shutdown()
     os._exit(code)
+
+
+def at_sudden_end(end: Callable[[], None]) -> Callable[[], None]:
+    """Have ``end`` called if a library is about to end the process, the newest first.
+
+    Returns:
+        What to call when that is not wanted any more.
+    """
+    _last_words.append(end)
+
+    def undo() -> None:
+        if end in _last_words:
+            _last_words.remove(end)
+
+    return undo
+
+
+def end_suddenly(reason: str) -> NoReturn:
+    """Complete what can be completed, and end the process with 1 before a library does."""
+    logger.error("%s: ending", reason)
+    while _last_words:
+        end = _last_words.pop()
+        try:
+            end()
+        except Exception as error:
+            logger.error("%s", error)
+            logger.debug("at the sudden end", exc_info=True)
+    logging.shutdown()
+    os._exit(1)
 
 
 def _forgotten(what: str, end: Callable[[], None]) -> None:

@@ -19,6 +19,7 @@ from rtrecon.config import (
 from rtrecon.console import Progress, sigterm_interrupts
 from rtrecon.errors import UserError
 from rtrecon.files import check_target, write_json
+from rtrecon.threads import at_sudden_end
 
 if TYPE_CHECKING:
     from rtrecon.session import LiveSession
@@ -122,6 +123,7 @@ def run(config: RunConfig) -> int:
     )
     with sigterm_interrupts(), session:
         stats = session.pipeline.stats
+        undo = at_sudden_end(lambda: _end_suddenly(config, session))
         try:
             with Progress("frames", config.max_frames, quiet=config.quiet) as progress:
                 for _ in session.steps():
@@ -131,7 +133,13 @@ def run(config: RunConfig) -> int:
         finally:
             session.close()
             _finish(config, session)
+            undo()
     return 1 if session.has_failed else 0
+
+
+def _end_suddenly(config: RunConfig, session: LiveSession) -> None:
+    session.close()
+    _finish(config, session)
 
 
 def _named_outputs(config: RunConfig) -> list[str]:

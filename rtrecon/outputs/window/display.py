@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import re
 import socket
+import subprocess
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-__all__ = ["has_display"]
+from rtrecon.outputs.window import x_probe
+
+__all__ = ["has_display", "on_display_lost"]
+
+logger = logging.getLogger(__name__)
 
 _TIMEOUT_S = 1.0
-_TRIES, _PAUSE_S = 6, 0.1
+_ANSWER_S = 5.0
+_handlers: list[Any] = []
 
 
 def has_display() -> tuple[bool, str]:
@@ -27,9 +35,8 @@ def has_display() -> tuple[bool, str]:
     if name:
         if not _x11_answers(name):
             return False, f"the display {name} does not answer"
-        if not _x11_admits(name):
-            return False, f"the display {name} refuses this user (xhost, XAUTHORITY)"
-        return True, ""
+        problem = _x11_asked(name)
+        return not problem, problem
     wayland = os.environ.get("WAYLAND_DISPLAY", "")
     if wayland:
         path = Path(os.environ.get("XDG_RUNTIME_DIR", "/"), wayland)
@@ -61,20 +68,47 @@ def _x11_answers(name: str) -> bool:
     return True
 
 
-def _x11_admits(name: str) -> bool:
-    """Whether the server lets this user in; True where its library cannot be asked."""
+def _x11_asked(name: str) -> str:
+    """Why no window can be opened on a display that takes connections; "" if one can.
+
+    Asked by a process of its own with a time limit: a server that takes connections and never
+    answers, as one that is stopped does, would hold whoever asks for ever.
+    """
+    program = [sys.executable, "-I", "-S", x_probe.__file__, name]
+    try:
+        code = subprocess.run(
+            program,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_ANSWER_S,
+            check=False,
+        ).returncode
+    except subprocess.TimeoutExpired:
+        return f"the display {name} takes connections, but does not answer in {_ANSWER_S:g} s"
+    except OSError as error:
+        logger.debug("the display %s cannot be asked: %s", name, error)
+        return ""
+    return "" if code == 0 else f"the display {name} refuses this user (xhost, XAUTHORITY)"
+
+
+def on_display_lost(lost: Callable[[], None]) -> None:
+    """Have ``lost`` called when the X server goes away under an open window.
+
+    Xlib ends the process then, as soon as ``lost`` returns. Nothing where there is no X11.
+    """
+    if sys.platform in ("win32", "darwin") or not os.environ.get("DISPLAY"):
+        return
     try:
         x11 = ctypes.CDLL("libX11.so.6")
     except OSError:
-        return True
-    x11.XOpenDisplay.argtypes, x11.XOpenDisplay.restype = [ctypes.c_char_p], ctypes.c_void_p
-    x11.XCloseDisplay.argtypes = [ctypes.c_void_p]
-    for _ in range(_TRIES):
-        display = x11.XOpenDisplay(name.encode())
-        if display:
-            x11.XCloseDisplay(display)
-            return True
-        # A server that has just lost its last client, here the one that asked whether it
-        # answers, starts over (Xvfb without -noreset) and refuses everybody meanwhile.
-        time.sleep(_PAUSE_S)
-    return False
+        return
+
+    def call(_: object) -> int:
+        lost()
+        return 0
+
+    handler = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(call)
+    x11.XSetIOErrorHandler.argtypes, x11.XSetIOErrorHandler.restype = [ctypes.c_void_p], None
+    _handlers.append(handler)  # for as long as Xlib may call it
+    x11.XSetIOErrorHandler(handler)

@@ -6,9 +6,10 @@ from rtrecon.draw.state import ViewFrame
 from rtrecon.errors import MissingExtraError, UserError
 from rtrecon.host import has_open3d
 from rtrecon.output import Output, Run
-from rtrecon.outputs.window.display import has_display
+from rtrecon.outputs.window.display import has_display, on_display_lost
 from rtrecon.outputs.window.window import FaceWindow
 from rtrecon.result import LiveResult
+from rtrecon.threads import end_suddenly
 
 __all__ = ["WindowOutput"]
 
@@ -33,6 +34,7 @@ class WindowOutput(Output):
         self._last: LiveResult | None = None
         self._shown_state = ""
         self._frozen = False
+        self._lost = False
 
     @classmethod
     def missing(cls) -> str:
@@ -52,11 +54,14 @@ class WindowOutput(Output):
         if not displayed:
             raise UserError(f"no window can be opened: {reason}; use --view none --record DIR")
         self._run = run
+        on_display_lost(self._end)
         self._window = FaceWindow(*self._size_px)
 
     def write(self, result: LiveResult) -> None:
         """Show one result, unless the view is frozen; drawn by the next `tick`."""
         self._last = result
+        if self._lost:
+            return
         if not self._frozen:
             self._show(result)
 
@@ -76,7 +81,14 @@ class WindowOutput(Output):
 
     def close(self) -> None:
         """Close the window."""
-        self._window.close()
+        if not self._lost:
+            self._window.close()
+
+    def _end(self) -> None:
+        """The X server has gone: Xlib ends the process, so the run ends as well as it can."""
+        if not self._lost:  # what is done at the end may meet it again
+            self._lost = True
+            end_suddenly("the display was lost")
 
     def _show(self, result: LiveResult) -> None:
         self._shown_state = self._run.state()
