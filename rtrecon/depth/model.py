@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from rtrecon.depth.extras import EXTRAS, Extras, named_outputs, wanted_extras
@@ -170,12 +171,10 @@ class DepthModel:
                 raise DataError(f"model {self.name} takes crops of {size} px, not {crop.size_px}")
             picture = crop.warp(image_bgr)
             lit = brighten(picture, gain_beside_lamps(picture))
+            channels = cv2.split(lit)  # NumPy reads every third byte at half the pace
             for channel, source in enumerate(self._planes):
                 np.multiply(
-                    lit[:, :, source],
-                    self._scale[channel],
-                    out=planes[channel],
-                    casting="unsafe",
+                    channels[source], self._scale[channel], out=planes[channel], casting="unsafe"
                 )
                 if self._offset[channel] != 0.0:
                     planes[channel] += self._offset[channel]

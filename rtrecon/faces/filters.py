@@ -41,7 +41,7 @@ class OneEuroFilter:
         parts: Sequence[int] = (0,),
     ) -> None:
         self._still_hz, self._opening, self._speed_hz = still_hz, opening, speed_hz
-        self._parts = np.array(parts)
+        self._parts = self._counts = np.array(parts)
         self._value: Float64Array | None = None
         self._speed: Float64Array | None = None
 
@@ -55,16 +55,16 @@ class OneEuroFilter:
             return points_px.copy() if self._value is None else self._value.copy()
         if self._value is None or self._speed is None:
             self._value, self._speed = points_px.copy(), np.zeros_like(points_px)
+            self._counts = np.diff(self._parts, append=len(points_px))
             return self._value.copy()
         # Against the filtered value, as the authors' later versions do: against the last
         # raw one the noise would be counted twice.
         speed = (points_px - self._value) / (max(length_px, 1.0) * max(dt_s, 1e-3))
         self._speed += smoothing(self._speed_hz, dt_s) * (speed - self._speed)
         squares = np.add.reduceat((self._speed**2).sum(axis=1), self._parts)
-        counts = np.diff(self._parts, append=len(points_px))
-        turn = self._still_hz + self._opening * np.sqrt(squares / counts)
+        turn = self._still_hz + self._opening * np.sqrt(squares / self._counts)
         turn *= 2.0 * math.pi * max(dt_s, 1e-3)
-        weight = np.repeat(turn / (turn + 1.0), counts)[:, None]
+        weight = np.repeat(turn / (turn + 1.0), self._counts)[:, None]
         self._value += weight * (points_px - self._value)
         return self._value.copy()
 

@@ -1,9 +1,9 @@
 """The mean head placed in one frame: rotation, translation and size by depth and landmarks.
 
-Two Gauss-Newton steps from the network's rotation. What is fitted is the network's own dense
-depth, point to plane (Chen and Medioni, "Object modelling by registration of multiple range
-images", 1992), and its 68 landmarks. The depth may have any scale: the head's size in it is
-one of the unknowns, and it is what says how large that scale is.
+Two Gauss-Newton steps from the network's rotation, or one from the frame before. What is fitted is
+the network's own dense depth, point to plane (Chen and Medioni, "Object modelling by registration
+of multiple range images", 1992), and its 68 landmarks. The depth may have any scale: the head's
+size in it is one of the unknowns, and it is what says how large that scale is.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ _ROTATION_SIGMA_RAD = math.radians(1.0)  # of the network, against some hundred 
 _RIDGE, _LASSO = 0.35, 0.5  # spread of the coefficients, and how readily they stay at nothing
 _INNER = slice(17, LANDMARK_COUNT)  # without the contour of the jaw, which slides when turned
 _STEP_RAD = 0.5  # a step no longer than where the linearisation holds
+_LITTLE_TURN_TRACE = 1.0 + 2.0 * math.cos(math.radians(8.0))  # of the rotation between the two
 _MIN_POINTS = 30
 _NEAREST = 0.2  # of the head's distance: no point of it is nearer
 
@@ -101,7 +102,11 @@ class HeadFitter:
         self._prior[7:] = _RIDGE**-2
 
     def fit(
-        self, surface: Surface, landmark_rays: Float64Array, R_network: Float64Array
+        self,
+        surface: Surface,
+        landmark_rays: Float64Array,
+        R_network: Float64Array,
+        before: HeadFit | None = None,
     ) -> HeadFit | None:
         """Place the head.
 
@@ -109,16 +114,21 @@ class HeadFitter:
             surface: the depth.
             landmark_rays: (68, 2) x, y at depth one, finite.
             R_network: (3, 3) rotation to begin with, and to stay near.
+            before: of the frame before: where the head has turned by little since, one step
+                from there is enough.
 
         Returns:
             None where the depth does not show a head.
         """
         look_up, rays = _LookUp(surface), landmark_rays.T
-        start = _start(look_up, R_network @ self._points[:, _INNER], rays[:, _INNER])
+        R, e, steps = R_network, np.zeros(self._k), _STEPS
+        if before is not None and np.vdot(before.R, R_network) > _LITTLE_TURN_TRACE:
+            R, e, steps = before.R, before.coefficients, 1
+        start = _start(look_up, R @ self._points[:, _INNER], rays[:, _INNER])
         if start is None:
             return None
-        R, (t, scale), e, count = R_network, start, np.zeros(self._k), 0
-        for _ in range(_STEPS):
+        (t, scale), count = start, 0
+        for _ in range(steps):
             V = self._points + (e @ self._basis).reshape(3, -1)
             q = R @ V
             X = q + (t / scale)[:, None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,42 +17,69 @@ _OFFSETS = np.arange(-1, 3)
 
 
 @dataclass(slots=True, eq=False)
+class _View:
+    ratio: Float32Array
+    valid: npt.NDArray[np.bool_]
+    limit: float
+    guess: Float64Array
+
+    def depths(self, crop_px: Float32Array) -> tuple[Float64Array, Float64Array]:
+        size = len(self.ratio)
+        at = np.rint(crop_px).astype(np.intp)
+        inside = ((at >= 0) & (at < size)).all(axis=1)
+        at = np.clip(at, 0, size - 1)
+        seen = inside & self.valid[at[:, 1], at[:, 0]]
+        read = sample(self.ratio, crop_px, self.valid)
+        seen &= np.abs(read - 1.0) < self.limit
+        return np.where(seen, read, self.guess), seen.astype(np.float64)
+
+
+@dataclass(slots=True, eq=False)
 class Landmarks:
-    """``crop_px`` (5, 2) float32 crop pixels; ``rays`` (5, 2) float64 x, y at depth one;
-    ``ratio`` (5,) float64 depth over the reference depth; ``visible`` (5,) float64 one where
-    that depth was read off the face, zero where it is a guess."""
+    """``crop_px`` (5, 2) float32 crop pixels; ``rays`` (5, 2) float64 x, y at depth one.
+
+    Their depths are looked up when first asked for: where the head itself is found, nobody asks.
+    """
 
     crop_px: Float32Array
     rays: Float64Array
-    ratio: Float64Array = field(default_factory=lambda: np.ones(5))
-    visible: Float64Array = field(default_factory=lambda: np.zeros(5))
+    _view: _View | None = None
+    _depths: tuple[Float64Array, Float64Array] | None = None
 
     @classmethod
     def of(cls, landmarks_px: Float32Array, crop: Crop, intrinsics: Intrinsics) -> Landmarks:
         """From (5, 2) picture pixels; depths are not known yet."""
         return cls(crop.to_crop(landmarks_px), undistort(landmarks_px, intrinsics))
 
-    def read_depth(
+    def look_in(
         self,
         ratio: Float32Array,
         valid: npt.NDArray[np.bool_],
         limit: float,
         guess: Float64Array,
     ) -> None:
-        """Look the depths up in ``ratio`` (h, w).
+        """Where the depths will be looked up: ``ratio`` (h, w), over the reference depth.
 
         Those not on ``valid``, or further than ``limit`` from one, take ``guess`` (5,): they
         are read off something else.
         """
-        size = len(ratio)
-        at = np.rint(self.crop_px).astype(np.intp)
-        inside = ((at >= 0) & (at < size)).all(axis=1)
-        at = np.clip(at, 0, size - 1)
-        seen = inside & valid[at[:, 1], at[:, 0]]
-        read = sample(ratio, self.crop_px, valid)
-        seen &= np.abs(read - 1.0) < limit
-        self.visible = seen.astype(np.float64)
-        self.ratio = np.where(seen, read, guess)
+        self._view, self._depths = _View(ratio, valid, limit, guess), None
+
+    @property
+    def ratio(self) -> Float64Array:
+        """(5,) float64 depths over the reference depth."""
+        return self._read()[0]
+
+    @property
+    def visible(self) -> Float64Array:
+        """(5,) float64, one where that depth was read off the face, zero where it is a guess."""
+        return self._read()[1]
+
+    def _read(self) -> tuple[Float64Array, Float64Array]:
+        if self._depths is None:
+            view = self._view
+            self._depths = (np.ones(5), np.zeros(5)) if view is None else view.depths(self.crop_px)
+        return self._depths
 
     def points(self) -> Float64Array:
         """(5, 3) un-projected, at a reference depth of one."""

@@ -20,7 +20,13 @@ from rtrecon.geometry.head_fit import HeadFit, HeadFitter, Surface
 from rtrecon.geometry.landmarks import Landmarks
 from rtrecon.geometry.landmarks68 import landmarks_in_picture
 from rtrecon.geometry.mean_head import MeanHead, mean_head
-from rtrecon.geometry.pose import camera_rotation, fit_pose, guess_pose, transform
+from rtrecon.geometry.pose import (
+    camera_rotation,
+    fit_pose,
+    guess_distance_m,
+    guess_pose,
+    transform,
+)
 from rtrecon.geometry.rays import undistort
 from rtrecon.geometry.scale import (
     MAX_DEPTH_M,
@@ -35,7 +41,7 @@ __all__ = ["HeadPlacer", "PersonSize", "Placement", "PlacementMemory", "apart_fo
 
 logger = logging.getLogger(__name__)
 
-_LEFT_EYE, _RIGHT_EYE = slice(36, 42), slice(42, 48)
+_EYES = slice(36, 48)  # six landmarks each, the picture's left one first
 _FAR_OUT = 0.5  # of the crop's width: landmarks beyond its edge by more are none
 # A fit is believed up to these errors, in metres of the head.
 _MOST_DEPTH_M, _MOST_LANDMARK_M = 0.006, 0.012
@@ -48,6 +54,7 @@ _SLIGHT = 0.02  # weight of a turned face, until a better look is had
 _MOST_S = 10.0
 _SETTLE_S = 0.5  # how fast the distance follows what is learnt
 _K_TAU_S = 0.5
+_GAP_S = 0.5  # beyond it the head may be turned anyhow
 
 # Noise before any was seen, and the least believed: of the distance in metres, of turns.
 _DISTANCE_NOISE = (0.0012, 0.0001)
@@ -94,6 +101,7 @@ class PlacementMemory:
     eyes: ScaleMemory = field(default_factory=ScaleMemory)
     ratio: Float64Array = field(default_factory=lambda: np.ones(5))
     pose: Float64Array | None = None
+    fit: HeadFit | None = None
     log_k: float | None = None
     reach: float = 1.0  # distance of the head over the reference depth
 
@@ -124,14 +132,8 @@ class HeadPlacer:
         self._said: set[str] = set()
         self.rotations_dropped = 0
 
-    def by_eyes(
-        self, known_m: float | None, marks: Landmarks, memory: PlacementMemory | None, dt_s: float
-    ) -> float:
-        """Reference depth by the line of the eyes, or what the network knows, ``known_m``."""
-        if memory is not None:
-            memory.ratio = marks.ratio
-        if known_m is not None:
-            return known_m
+    def by_eyes(self, marks: Landmarks, memory: PlacementMemory | None, dt_s: float) -> float:
+        """Reference depth by the line of the eyes."""
         eyes = None if memory is None else memory.eyes
         return reference_depth_m(marks.points(), marks.visible, self._ipd_m, eyes, dt_s)
 
@@ -140,7 +142,7 @@ class HeadPlacer:
         prediction: DepthPrediction,
         surface: Surface,
         marks: Landmarks,
-        z_eyes_m: float,
+        z_eyes_m: float | None,
         metric: bool,
         memory: PlacementMemory | None,
         dt_s: float,
@@ -151,8 +153,8 @@ class HeadPlacer:
             prediction: of the depth model, for its landmarks and rotation.
             surface: depth over the reference depth.
             marks: the five landmarks, with their depths.
-            z_eyes_m: from `by_eyes`.
-            metric: that is the network's own, and stays.
+            z_eyes_m: the network's own, or from `by_eyes`; None: found here if it is needed.
+            metric: it is the network's own, and stays.
             memory: of this face; updated. None: no memory of earlier frames.
             dt_s: time since the frame before.
         """
@@ -160,16 +162,20 @@ class HeadPlacer:
         rays = self._landmark_rays(prediction, surface)
         fit = None
         if R_network is not None and rays is not None:
-            fit = self._fit(surface, rays, R_network)
+            fit = self._fit(surface, rays, R_network, memory, dt_s)
         if metric or (fit is None and (memory is None or memory.log_k is None)):
+            if z_eyes_m is None:
+                z_eyes_m = self.by_eyes(marks, memory, dt_s)
             z_ref_m = self._steadied(z_eyes_m, 0.0, memory, dt_s)
         else:
-            guess_m = float(guess_pose(marks.rays, self._ipd_m)[2, 3])
+            guess_m = guess_distance_m(marks.rays, self._ipd_m)
             z_ref_m = self._by_head(fit, rays, guess_m, memory, dt_s)
         if fit is not None:
             R = fit.R if memory is None else memory.rotation.update(fit.R, dt_s)
             eyes = fit.scale * (R @ self._head.eyes_middle) + fit.t
             return Placement(z_ref_m, transform(R, z_ref_m * eyes))
+        if memory is not None:
+            memory.ratio = marks.ratio
         T = self._five_landmarks(marks, z_ref_m, memory)
         if R_network is not None:
             T[:3, :3] = R_network
@@ -239,13 +245,24 @@ class HeadPlacer:
             return None
         return undistort(landmarks_in_picture(shares, surface.crop), surface.intrinsics)
 
-    def _fit(self, surface: Surface, rays: Float64Array, R_network: Float64Array) -> HeadFit | None:
-        fit = self._fitter.fit(surface, rays, R_network)
-        if fit is None:
-            return None
+    def _fit(
+        self,
+        surface: Surface,
+        rays: Float64Array,
+        R_network: Float64Array,
+        memory: PlacementMemory | None,
+        dt_s: float,
+    ) -> HeadFit | None:
+        before = None if memory is None or dt_s > _GAP_S else memory.fit
+        fit = self._fitter.fit(surface, rays, R_network, before)
         # So that a fit that is not finite is none.
-        good = fit.depth_m <= _MOST_DEPTH_M and fit.landmark_m <= _MOST_LANDMARK_M
-        return fit if good else None
+        if fit is not None and not (
+            fit.depth_m <= _MOST_DEPTH_M and fit.landmark_m <= _MOST_LANDMARK_M
+        ):
+            fit = None
+        if memory is not None:
+            memory.fit = fit
+        return fit
 
     def _apart(
         self, fit: HeadFit, rays: Float64Array, memory: PlacementMemory | None, dt_s: float
@@ -288,15 +305,14 @@ def apart_for_size(head: MeanHead, fit: HeadFit, rays: Float64Array) -> float:
     The eyes are the middles of the lids' landmarks, at the depth of the fitted head: their own
     depth would be read off a lid or a lash, and lean when the head turns.
     """
-    middles = []
-    for eye in (_LEFT_EYE, _RIGHT_EYE):
-        z = fit.scale * (head.points[eye] @ fit.R[2]) + fit.t[2]
-        x, y = (rays[eye] * z[:, None]).mean(axis=0)
-        middles.append((x, y, z.mean()))
-    across = np.subtract(middles[1], middles[0])
-    own = head.points[_RIGHT_EYE].mean(axis=0) - head.points[_LEFT_EYE].mean(axis=0)
-    seen = math.sqrt(float(across @ across)) / fit.scale
-    return math.log(max(seen, 1e-6) / math.sqrt(float(own @ own)))
+    z = fit.scale * (head.points[_EYES] @ fit.R[2]) + fit.t[2]
+    seen = np.empty((2, 6, 3))
+    np.multiply(rays[_EYES].reshape(2, 6, 2), z.reshape(2, 6, 1), out=seen[..., :2])
+    seen[..., 2] = z.reshape(2, 6)
+    left, right = seen.mean(axis=1).tolist()
+    own_left, own_right = head.points[_EYES].reshape(2, 6, 3).mean(axis=1).tolist()
+    apart = math.dist(left, right) / fit.scale
+    return math.log(max(apart, 1e-6) / math.dist(own_left, own_right))
 
 
 def _share(turned_deg: float, ends_deg: tuple[float, float]) -> float:

@@ -17,7 +17,7 @@ from rtrecon.geometry.mean_face import mean_face
 from rtrecon.geometry.rays import undistort
 from rtrecon.types import Float32Array, Float64Array, Intrinsics
 
-__all__ = ["camera_rotation", "fit_pose", "guess_pose", "transform"]
+__all__ = ["camera_rotation", "fit_pose", "guess_distance_m", "guess_pose", "transform"]
 
 # What a landmark of the detector misses the mean face by, in metres, across and along the
 # line of sight: a person's own shape, the expression (mouth), the network (depth).
@@ -29,6 +29,7 @@ _ITERATIONS = 6
 _DONE = 1e-4  # radians and metres
 _LINEAR_RAD = 0.6  # a step no longer than where the linearisation holds
 _NEAREST_M = 0.02
+_UNIT = np.eye(3)
 
 
 def transform(R: Float64Array, t: Float64Array) -> Float64Array:
@@ -50,34 +51,46 @@ def camera_rotation(
         None where ``R_crop`` is not finite or not a rotation.
     """
     R = np.asarray(R_crop, dtype=np.float64)
-    if not np.isfinite(R).all():
-        return None
-    # A rotation in float32 is one to six digits; what is wrong is wrong by more.
-    if not (np.abs(R @ R.T - np.eye(3)) < 0.05).all() or np.linalg.det(R) < 0.0:
+    # A rotation in float32 is one to six digits; what is wrong, or not finite, is off by more.
+    if not float(np.abs(R @ R.T - _UNIT).max()) < 0.05 or _determinant(R) < 0.0:
         return None
     M, middle = crop.M_picture_crop, np.full((1, 2), (crop.size_px - 1) / 2.0)
     ray = undistort(middle @ M[:, :2].T + M[:, 2], intrinsics)[0]
-    roll = np.eye(3)
-    roll[:2, :2] = M[:, :2] * (crop.size_px / crop.side_px)
-    return _nearest_rotation(_facing(ray).T @ roll @ R)
+    turned = R.copy()  # by the crop's roll, about the ray through its middle
+    turned[:2] = M[:, :2] * (crop.size_px / crop.side_px) @ R[:2]
+    return _nearest_rotation(_facing(ray).T @ turned)
 
 
 def guess_pose(rays: Float64Array, ipd_m: float) -> Float64Array:
     """A face turned to the camera, rolled and placed as five landmark rays (5, 2) say; (4, 4)."""
-    eyes, mouth = rays[:2].mean(axis=0), rays[3:].mean(axis=0)
-    across, along = rays[1] - rays[0], mouth - eyes
-    right = across / max(np.linalg.norm(across), 1e-9)
-    down = along / max(np.linalg.norm(along), 1e-9)
-    roll = np.arctan2(right[1] - down[0], right[0] + down[1])
+    eyes, across, along = _cross_of_face(rays)
+    width, height = max(math.hypot(*across), 1e-9), max(math.hypot(*along), 1e-9)
+    right, down = (across[0] / width, across[1] / width), (along[0] / height, along[1] / height)
+    roll = math.atan2(right[1] - down[0], right[0] + down[1])
+    R = _toward(np.array(eyes)) @ _rotation(np.array([0.0, 0.0, roll]))
+    return transform(R, guess_distance_m(rays, ipd_m) * np.array([*eyes, 1.0]))
+
+
+def guess_distance_m(rays: Float64Array, ipd_m: float) -> float:
+    """Camera depth of the middle of the eyes of a mean face seen at five landmark rays (5, 2)."""
+    _, across, along = _cross_of_face(rays)
     face = mean_face()
     tall_m = float(face.landmarks[3:, 1].mean()) * ipd_m / face.ipd_m
     # Turning shortens the eye line, nodding the height: the larger of the two is closer to true.
-    z_m = min(
-        ipd_m / max(float(np.linalg.norm(across)), 1e-6),
-        tall_m / max(float(np.linalg.norm(along)), 1e-6),
+    return min(
+        ipd_m / max(math.hypot(*across), 1e-6),
+        tall_m / max(math.hypot(*along), 1e-6),
     )
-    R = _toward(eyes) @ _rotation(np.array([0.0, 0.0, roll]))
-    return transform(R, z_m * np.array([eyes[0], eyes[1], 1.0]))
+
+
+_Vector = tuple[float, float]
+
+
+def _cross_of_face(rays: Float64Array) -> tuple[_Vector, _Vector, _Vector]:
+    """The middle of the eyes, from the left to the right one, and down to the mouth's middle."""
+    (lx, ly), (rx, ry), _, (ax, ay), (bx, by) = rays.tolist()
+    eyes = (0.5 * (lx + rx), 0.5 * (ly + ry))
+    return eyes, (rx - lx, ry - ly), (0.5 * (ax + bx) - eyes[0], 0.5 * (ay + by) - eyes[1])
 
 
 def fit_pose(
@@ -152,9 +165,21 @@ def _toward(ray: Float64Array) -> Float64Array:
 
 def _facing(ray: Float64Array) -> Float64Array:
     """The least rotation (3, 3) that turns the ray (x, y, 1) into the optical axis."""
-    axis = np.array([ray[1], -ray[0], 0.0])
-    length = float(np.hypot(ray[0], ray[1]))
-    return _rotation(axis * (math.atan(length) / max(length, 1e-12)))
+    x, y = ray.tolist()
+    n = math.sqrt(x * x + y * y + 1.0)
+    k = 1.0 / (n * (n + 1.0))
+    return np.array(
+        [
+            [1.0 - k * x * x, -k * x * y, -x / n],
+            [-k * x * y, 1.0 - k * y * y, -y / n],
+            [x / n, y / n, 1.0 / n],
+        ]
+    )
+
+
+def _determinant(R: Float64Array) -> float:
+    (a, b, c), (d, e, f), (g, h, i) = R.tolist()
+    return float(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g))
 
 
 def _nearest_rotation(R: Float64Array) -> Float64Array:

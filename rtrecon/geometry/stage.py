@@ -183,9 +183,11 @@ class GeometryStage:
         mask_outside_picture(valid, crop, width, height)
         placed = None if memory is None else memory.placement
         guess = np.ones(5) if placed is None else placed.ratio
-        marks.read_depth(ratio, valid, _LANDMARK_RELIEF * rays.span, guess)
-        z_eyes_m = self._placer.by_eyes(known_z_ref_m, marks, placed, dt_s)
+        marks.look_in(ratio, valid, _LANDMARK_RELIEF * rays.span, guess)
+        z_eyes_m = known_z_ref_m
         if logit is None:
+            if z_eyes_m is None:
+                z_eyes_m = self._placer.by_eyes(marks, placed, dt_s)
             near = np.float32(_HEAD_DEPTH_M / z_eyes_m)
             np.logical_and(valid, np.abs(ratio - np.float32(1.0)) < near, out=valid)
         clean_mask(valid, marks.crop_px, scratch.fill)

@@ -30,6 +30,7 @@ _SURPRISE = 4.0  # a difference of so many standard deviations is half believed
 _PRIOR, _LEAST, _MOST = 0.0007, 0.0003, 0.002
 _STILL = 1.7  # a face that changes in `_LONG` frames by more than this times its noise moves
 _APART, _LONG = 2, 8
+_KEPT = _LONG // _APART + 1
 _MEMORY = 15
 _LEAST_BLOCKS = 50
 _MEDIAN_TO_SIGMA = 1.0 / 0.6745
@@ -59,25 +60,33 @@ class NoiseMeter:
     """
 
     def __init__(self, size: int) -> None:
-        self._ring = np.zeros((_LONG + 1, size, size), dtype=np.float32)
-        self._count = 0
+        self._ring = np.zeros((_KEPT, size, size), dtype=np.float32)
+        self._frames = self._count = 0
         self._seen: deque[float] = deque([_PRIOR] * _MEMORY, maxlen=_MEMORY)
         self.sigma = _PRIOR
 
     def restart(self) -> None:
         """What comes next is not of the same crop; what was learnt stays."""
-        self._count = 0
+        self._frames = self._count = 0
+
+    def wants_next(self) -> bool:
+        """Whether to `update` by the next frame; asked once for each.
+
+        Every `_APART`-th frame is enough, and costs half.
+        """
+        self._frames += 1
+        return self._frames % _APART == 1
 
     def update(self, blocks: Float32Array, head: npt.NDArray[np.bool_] | None) -> None:
         """Take in one frame's ``blocks`` (k, k), of which ``head`` are the face."""
         ring, now = self._ring, self._count
-        ring[now % (_LONG + 1)] = blocks
+        ring[now % _KEPT] = blocks
         self._count += 1
-        if now < _LONG or now % 2:  # every other frame is enough, and costs half
+        if now < _KEPT - 1:
             return
-        at = [now % (_LONG + 1), (now - _APART) % (_LONG + 1), (now - 2 * _APART) % (_LONG + 1)]
-        bent = ring[at[0]] - 2.0 * ring[at[1]] + ring[at[2]]
-        moved = ring[at[0]] - ring[(now - _LONG) % (_LONG + 1)]
+        last, before, earlier = (ring[(now - k) % _KEPT] for k in range(3))
+        bent = last - 2.0 * before + earlier
+        moved = last - ring[(now + 1) % _KEPT]
         if head is not None:
             bent, moved = bent[head], moved[head]
         if bent.size < _LEAST_BLOCKS:
@@ -128,11 +137,13 @@ class CropFilter:
             )
             self._state = state
             self.noise.restart()
-            self.noise.update(self._averaged(relief), None)
+            if self.noise.wants_next():
+                self.noise.update(self._averaged(relief), None)
             return state.relief, state.logit
         dt_s = max(0.0, (t_ns - state.t_ns) * 1e-9)
-        head = None if state.logit is None else self._averaged(state.logit) > 0.0
-        self.noise.update(self._averaged(relief), head)
+        if self.noise.wants_next():
+            head = None if state.logit is None else self._averaged(state.logit) > 0.0
+            self.noise.update(self._averaged(relief), head)
         self._follow(state.relief, relief, 1.0 - math.exp(-dt_s / _TAU_S))
         if logit is not None and state.logit is not None:
             np.clip(logit, -_LOGIT_LIMIT, _LOGIT_LIMIT, out=self._work)

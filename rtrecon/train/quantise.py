@@ -66,12 +66,19 @@ def quantise(path: Path, out: Path, data: Path, size_px: int) -> None:
             quant_pre_process(str(path), str(ready), skip_symbolic_shape=True)
             graph = onnx.load(str(ready)).graph
             weights = {tensor.name for tensor in graph.initializer}
-            nodes = [
-                node.name
+            convolutions = [
+                node
                 for node in graph.node
                 if node.op_type == "Conv"
                 and node.input[1] in weights
                 and any(part in node.name for part in _QUANTISED)
+            ]
+            # The ReLU after a convolution is the lower end of its integers: no pass of its own.
+            mapped = {node.output[0] for node in convolutions}
+            nodes = [node.name for node in convolutions] + [
+                node.name
+                for node in graph.node
+                if node.op_type == "Relu" and node.input[0] in mapped
             ]
             quantize_static(
                 str(ready),
@@ -82,7 +89,7 @@ def quantise(path: Path, out: Path, data: Path, size_px: int) -> None:
                 reduce_range=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
-                op_types_to_quantize=["Conv"],
+                op_types_to_quantize=["Conv", "Relu"],
                 nodes_to_quantize=nodes,
             )
     finally:

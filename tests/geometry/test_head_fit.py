@@ -128,6 +128,24 @@ def test_no_frame_is_remembered() -> None:
     assert alone.scale == again.scale
 
 
+@pytest.mark.parametrize("moved_deg", [1.0, 5.0, 25.0])
+def test_from_the_frame_before_it_comes_to_the_same_head(moved_deg) -> None:
+    """One step from near; from far, where one would not do, as without it."""
+    scene, fitter = scenes.average_head((20, 0, 0)), HeadFitter(mean_head())
+    rays, R = marks_rays(scene), rotation(18, 1)
+    earlier = scenes.average_head((20 - moved_deg, 0, 0))
+    before = fitter.fit(seen(earlier), marks_rays(earlier), rotation(20 - moved_deg))
+    assert before is not None
+    alone = fitter.fit(seen(scene), rays, R)
+    after = fitter.fit(seen(scene), rays, R, before)
+    assert alone is not None
+    assert after is not None
+    assert angle_deg(after.R, alone.R) < 0.5
+    assert angle_deg(after.R, rotation(20)) < 1.5
+    assert after.scale == pytest.approx(alone.scale, rel=0.01)
+    assert (after.R == alone.R).all() == (moved_deg > 8.0)
+
+
 def test_depth_that_shows_no_head() -> None:
     scene, fitter = scenes.average_head((0, 0, 0)), HeadFitter(mean_head())
     surface, rays = seen(scene), marks_rays(scene)

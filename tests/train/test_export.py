@@ -113,7 +113,11 @@ def test_int8(weights, shards, tmp_path):
     )
     assert not np.array_equal(full, small)
     assert np.abs(full - small).mean() < 0.1 * full.std() + 1e-3
-    assert any(
-        node.op_type == "QuantizeLinear"
-        for node in onnx.load(manifest.files["int8"].path).graph.node
-    )
+    nodes = onnx.load(manifest.files["int8"].path).graph.node
+    made_by = {name: node.op_type for node in nodes for name in node.output}
+    stem = [node for node in nodes if node.op_type == "Conv" and "/stem" in node.name]
+    assert len(stem) == 7
+    assert all(made_by[node.input[0]] == "DequantizeLinear" for node in stem)
+    # A ReLU that is not the end of a convolution's integers would be passes of its own.
+    between = {node.name for node in nodes if node.op_type == "Relu" and "/stem" in node.name}
+    assert {name.rsplit("/", 1)[1] for name in between} == {"Relu_1"}
