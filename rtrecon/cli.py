@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import logging
 import os
 import sys
@@ -11,7 +13,8 @@ from typing import Any, NamedTuple, NoReturn
 
 from rtrecon._version import __version__
 from rtrecon.console import LogHandler
-from rtrecon.errors import RtreconError
+from rtrecon.errors import ArgumentError, RtreconError
+from rtrecon.shown import hide_secrets
 from rtrecon.threads import end_process
 
 __all__ = ["entry", "main"]
@@ -85,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     name = arguments[0]
     command = COMMANDS.get(name)
     if command is None:
-        print(f"rtrecon: there is no command {name!r}\n\n{_usage()}", file=sys.stderr)  # noqa: T201
+        print(f"rtrecon: there is no command {hide_secrets(name)!r}\n\n{_usage()}", file=sys.stderr)  # noqa: T201
         return 2
     debug = "--debug" in arguments
     if not debug:
@@ -94,15 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     try:
         _set_up_logging(quiet="--quiet" in arguments, debug=debug)
-        import tyro
-
-        markers = () if command.lists else (tyro.conf.UseAppendAction,)
-        config = tyro.cli(
-            _load(command.config),
-            prog=f"rtrecon {name}",
-            args=arguments[1:],
-            config=(tyro.conf.FlagCreatePairsOff, *markers),
-        )
+        config = _parse(command, name, arguments[1:])
         return int(_load(command.function)(config))
     except RtreconError as error:
         if debug:
@@ -117,6 +112,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has gone: nothing is left to tell it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _parse(command: Command, name: str, arguments: list[str]) -> Any:
+    import tyro
+
+    if any("\0" in argument for argument in arguments):
+        raise ArgumentError("an option has a NUL character in it, which no name can have")
+    markers = () if command.lists else (tyro.conf.UseAppendAction,)
+
+    def parse(given: list[str]) -> Any:
+        return tyro.cli(
+            _load(command.config),
+            prog=f"rtrecon {name}",
+            args=given,
+            config=(tyro.conf.FlagCreatePairsOff, *markers),
+        )
+
+    shown = [hide_secrets(argument) for argument in arguments]
+    if shown == arguments:
+        return parse(arguments)
+    # What tyro says of a mistake repeats the arguments, with the password of a camera in them.
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            return parse(arguments)
+    except SystemExit:
+        parse(shown)
+        raise
 
 
 def _load(spec: str) -> Callable[..., Any]:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Protocol
 
+from rtrecon.shown import hide_secrets, plain
+
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
@@ -147,16 +149,20 @@ class LogHandler(logging.StreamHandler[IO[str]]):
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        text = f"rtrecon: {level}{record.getMessage()}"
+        text = f"rtrecon: {level}{plain(record.getMessage())}"
         if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info)
-        return text
+            trace = plain(self.formatException(record.exc_info), lines=True)
+            text += "\n" + trace.replace("\nrtrecon: ", "\n  rtrecon: ")  # no line of ours
+        return hide_secrets(text)
 
 
 def say(text: str) -> None:
-    """Write asked-for output to standard output, above the progress line."""
+    """Write asked-for output to standard output, above the progress line.
+
+    Control characters but ends of lines are escaped.
+    """
     with _above_progress():
-        print(text, flush=True)  # noqa: T201
+        print(plain(text, lines=True), flush=True)  # noqa: T201
 
 
 @contextmanager

@@ -20,6 +20,8 @@ unless ``--debug`` is given.
 
 from __future__ import annotations
 
+from rtrecon.shown import hide_secrets, plain
+
 __all__ = [
     "ArgumentError",
     "DataError",
@@ -36,9 +38,16 @@ __all__ = [
 
 
 class RtreconError(Exception):
-    """Base of all errors raised on purpose by rtrecon."""
+    """Base of all errors raised on purpose by rtrecon.
+
+    Messages hold names that came from outside: no control character in them and no password of
+    an address is in the error.
+    """
 
     exit_code = 1
+
+    def __init__(self, *message: object) -> None:
+        super().__init__(*(hide_secrets(plain(m)) if isinstance(m, str) else m for m in message))
 
 
 class UserError(RtreconError):

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from rtrecon.errors import OutputError
+from rtrecon.shown import hide_secrets
 
 __all__ = [
     "Draft",
@@ -180,9 +181,10 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
 def json_bytes(data: Mapping[str, Any], *, indent: int | None = 1) -> bytes:
     """``data`` as the contents of a JSON file.
 
-    Numbers that are not finite, which JSON does not have, become null.
+    Numbers that are not finite, which JSON does not have, become null; passwords in addresses
+    become ``***``.
     """
-    return (json.dumps(_finite(data), indent=indent, allow_nan=False) + "\n").encode()
+    return (json.dumps(_clean(data), indent=indent, allow_nan=False) + "\n").encode()
 
 
 def check_target(path: Path) -> None:
@@ -341,11 +343,13 @@ def _write_all(descriptor: int, content: bytes) -> None:
                 raise OSError(errno.EAGAIN, "its reader takes nothing") from error
 
 
-def _finite(data: Any) -> Any:
+def _clean(data: Any) -> Any:
     if isinstance(data, float):
         return data if math.isfinite(data) else None
+    if isinstance(data, str):
+        return hide_secrets(data)
     if isinstance(data, Mapping):
-        return {key: _finite(value) for key, value in data.items()}
+        return {key: _clean(value) for key, value in data.items()}
     if isinstance(data, list | tuple):
-        return [_finite(value) for value in data]
+        return [_clean(value) for value in data]
     return data

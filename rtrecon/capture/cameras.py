@@ -11,6 +11,8 @@ from pathlib import Path
 
 import cv2
 
+from rtrecon.shown import plain
+
 __all__ = ["CameraInfo", "camera_backends", "list_cameras"]
 
 logger = logging.getLogger(__name__)
@@ -51,7 +53,7 @@ def _list_v4l2() -> list[CameraInfo]:
             # A webcam has several nodes; the first one gives pictures, the others metadata.
             if (entry / "index").read_text(encoding="ascii").strip() != "0":
                 continue
-            name = (entry / "name").read_text(encoding="utf-8").strip()
+            name = plain((entry / "name").read_text(encoding="utf-8", errors="replace").strip())
         except OSError:
             name = entry.name
         cameras.append(CameraInfo(int(match[1]), f"/dev/{entry.name}", name))
@@ -76,7 +78,7 @@ def _list_by_library() -> list[CameraInfo]:
     except (ImportError, NotImplementedError, OSError, RuntimeError) as error:
         logger.debug("the cameras' names are not known: %s", error)
         return _list_by_opening()
-    return [CameraInfo(c.index, c.path or str(c.index), c.name) for c in found]
+    return [CameraInfo(c.index, c.path or str(c.index), plain(c.name)) for c in found]
 
 
 def _list_by_opening() -> list[CameraInfo]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from rtrecon.capture.source import Source
 from rtrecon.capture.video import VideoReader, reason_of
 from rtrecon.errors import SourceError, SourceLostError
+from rtrecon.shown import shown_address
 from rtrecon.types import BgrImage
 
 __all__ = ["FileSource", "StreamSource", "open_url"]
@@ -19,6 +20,7 @@ __all__ = ["FileSource", "StreamSource", "open_url"]
 logger = logging.getLogger(__name__)
 
 _TIMEOUT_S = 8.0
+_PORT = re.compile(r"[\w+.-]+://(?:\[[^\]/]*\]|[^\[\]:/]*)(?::(\d{0,6}))?(?:/|$)")
 _TOLERANCE = 50  # one in so many pictures may be missing at the end
 _LEAST_MISSING_S = 1.0
 
@@ -247,11 +249,8 @@ def _open_address(url: str) -> VideoReader:
 
 def _shown(url: str) -> str:
     """The address without user, password and what follows the path."""
-    parts = urlsplit(url)
-    try:
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError as error:
-        raise SourceError(f"the address {parts.scheme}://... has no port number: {error}") from None
-    host = parts.hostname or "?"
-    host = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{host}{port}{parts.path}"
+    shown = shown_address(url)
+    port = _PORT.match(shown)
+    if port is None or (port[1] and not 0 < int(port[1]) <= 65535):
+        raise SourceError(f"the address {shown} is not of the form ADDRESS://HOST:PORT/PATH")
+    return shown

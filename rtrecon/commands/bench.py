@@ -18,7 +18,7 @@ from rtrecon.bench.report import csv_text, make_report, read_report
 from rtrecon.bench.results import Report
 from rtrecon.bench.rows import Row, measure_rows, trace_first
 from rtrecon.bench.table import LiveTable, final_table
-from rtrecon.console import sigterm_interrupts
+from rtrecon.console import say, sigterm_interrupts
 from rtrecon.errors import DataError, OutputError, UserError
 from rtrecon.files import check_target, json_bytes, write_files
 from rtrecon.host import describe_machine
@@ -120,13 +120,13 @@ def _trace(config: BenchConfig, rows: Sequence[Row]) -> dict[str, Any] | None:
 
 def _print(report: Report, old: Report | None) -> list[str]:
     """Print the result; returns the lines of the comparison."""
-    print(machine_line(report.machine))  # noqa: T201
+    say(machine_line(report.machine))
     source = report.source
-    print(  # noqa: T201
+    say(
         f"{source['name']}, {source['pictures']} pictures decoded beforehand; "
         f"paced at {report.options['rate_hz']:g} Hz; {report.common}"
     )
-    print(final_table(report))  # noqa: T201
+    say(final_table(report))
     for warning in report.warnings:
         logger.warning("%s", warning)
     if old is None:
@@ -136,7 +136,7 @@ def _print(report: Report, old: Report | None) -> list[str]:
     for note in notes:
         logger.warning("%s", note)
     for line in lines:
-        print(line)  # noqa: T201
+        say(line)
     return [*lines, *notes]
 
 

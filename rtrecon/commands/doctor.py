@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from rtrecon.config import CommonConfig
+from rtrecon.console import say
 from rtrecon.errors import MissingExtraError, RtreconError
+from rtrecon.shown import plain
 
 __all__ = ["DoctorConfig", "Finding", "findings", "run_doctor"]
 
@@ -39,9 +41,9 @@ def run_doctor(config: DoctorConfig) -> int:
         broken |= finding.state == "broken"
         if config.quiet and finding.state != "broken":
             continue
-        print(f"{_SIGNS[finding.state]}{finding.subject}: {finding.detail}")  # noqa: T201
+        say(_SIGNS[finding.state] + plain(f"{finding.subject}: {finding.detail}"))
         if finding.remedy and finding.state != "ok":
-            print(f"           mend: {finding.remedy}")  # noqa: T201
+            say(f"           mend: {plain(finding.remedy)}")
     return 1 if broken else 0
 
 

@@ -6,7 +6,7 @@ import logging
 import time
 from pathlib import Path
 
-from rtrecon.console import Progress
+from rtrecon.console import Progress, say
 from rtrecon.draw.png import write_png
 from rtrecon.evaluate.config import EvalConfig
 from rtrecon.evaluate.dataset import DepthDataset
@@ -51,7 +51,7 @@ def run_eval(config: EvalConfig) -> int:
         )
     tables = [format_table(reports)]
     tables += format_face_tables(reports, coefficients=config.coefficients)
-    print("\n\n".join(tables))  # noqa: T201
+    say("\n\n".join(tables))
     if config.json is not None:
         write_json(config.json, {**to_json(str(config.dataset), reports), "versions": versions()})
     if config.out is not None:

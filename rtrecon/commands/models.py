@@ -13,7 +13,9 @@ from typing import Annotated, Literal
 import tyro
 
 from rtrecon.config import CommonConfig, OptionalInt, OptionalPath, OptionalText, Precision
+from rtrecon.console import Progress, say
 from rtrecon.errors import RtreconError, UserError
+from rtrecon.shown import plain
 
 __all__ = [
     "BuildConfig",
@@ -150,7 +152,7 @@ def _list(config: ListConfig) -> int:
     models = summarise_models()
     if config.json:
         rows = [{**asdict(model), "folder": str(model.folder)} for model in models]
-        print(json.dumps(rows, indent=1))  # noqa: T201
+        say(json.dumps(rows, indent=1))
         return 0
     header = ("NAME", "KIND", "SIZE", "PRECISIONS", "LICENCE", "SHA-256", "ENGINES", "WHERE")
     table = [header] + [
@@ -166,10 +168,11 @@ def _list(config: ListConfig) -> int:
         )
         for model in models
     ]
+    table = [tuple(map(plain, row)) for row in table]
     widths = [max(len(row[k]) for row in table) for k in range(len(header))]
     for row in table:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())  # noqa: T201
+        say("  ".join(cells).rstrip())
     for model in models:
         if model.problem:
             logger.warning("%s", model.problem)
@@ -177,7 +180,6 @@ def _list(config: ListConfig) -> int:
 
 
 def _export(config: ExportConfig) -> int:
-    from rtrecon.console import Progress
     from rtrecon.models.export import export_model
 
     with Progress("steps", None, quiet=config.quiet) as progress:
@@ -194,8 +196,8 @@ def _export(config: ExportConfig) -> int:
             progress=progress,
         )
     for parity in result.parity.values():
-        print(parity)  # noqa: T201
-    print(f"wrote {result.folder}: use it with --model {_how(config, result.name)}")  # noqa: T201
+        say(str(parity))
+    say(f"wrote {result.folder}: use it with --model {_how(config, result.name)}")
     return 0
 
 
@@ -207,7 +209,7 @@ def _build(config: BuildConfig) -> int:
     from rtrecon.depth.providers.build import build_engine
 
     built = build_engine(config.model, config.provider, config.precision, config.threads)
-    print(built)  # noqa: T201
+    say(str(built))
     return 0
 
 
@@ -216,17 +218,17 @@ def _verify(config: VerifyConfig) -> int:
     from rtrecon.models.store import verify_model, verify_shipped
 
     if config.model is not None:
-        print(f"{config.model}: {', '.join(verify_model(config.model))} verified")  # noqa: T201
+        say(f"{config.model}: {', '.join(verify_model(config.model))} verified")
         return 0
     code = 0
     try:
-        print(f"shipped: {', '.join(verify_shipped())} verified")  # noqa: T201
+        say(f"shipped: {', '.join(verify_shipped())} verified")
     except RtreconError as error:
         logger.error("%s", error)
         code = error.exit_code
     for name, folder in list_models().items():
         try:
-            print(f"{name}: {', '.join(verify_model(folder))} verified")  # noqa: T201
+            say(f"{name}: {', '.join(verify_model(folder))} verified")
         except RtreconError as error:
             logger.error("%s", error)
             code = error.exit_code
@@ -236,5 +238,5 @@ def _verify(config: VerifyConfig) -> int:
 def _remove(config: RemoveConfig) -> int:
     from rtrecon.models.store import remove_model
 
-    print(f"removed {remove_model(config.model)}")  # noqa: T201
+    say(f"removed {remove_model(config.model)}")
     return 0

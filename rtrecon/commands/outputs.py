@@ -8,8 +8,10 @@ from inspect import Parameter, cleandoc
 from typing import Any
 
 from rtrecon.config import CommonConfig
+from rtrecon.console import say
 from rtrecon.errors import RtreconError
 from rtrecon.plugins import Registry, options_of
+from rtrecon.shown import plain
 
 __all__ = ["OutputsConfig", "run_outputs"]
 
@@ -40,15 +42,15 @@ def run_outputs(config: OutputsConfig) -> int:
 
     listed = [_look_at(OUTPUTS, name) for name in OUTPUTS.names()]
     if config.json:
-        print(json.dumps([asdict(output) for output in listed], indent=1))  # noqa: T201
+        say(json.dumps([asdict(output) for output in listed], indent=1))
         return 0
     for output in listed:
         brought = "" if output.package == "rtrecon" else f" (package {output.package})"
-        print(f"{output.spelling}{brought}: {output.summary}")  # noqa: T201
+        say(plain(f"{output.spelling}{brought}: {output.summary}"))
         for option, default in output.options.items():
-            print(f"    ?{option}={default}")  # noqa: T201
-        print(f"    {output.missing or 'ready'}")  # noqa: T201
-    print("\nrtrecon run --out NAME[:TARGET][?key=value&...], as often as you like")  # noqa: T201
+            say(f"    ?{option}={default}")
+        say(f"    {output.missing or 'ready'}")
+    say("\nrtrecon run --out NAME[:TARGET][?key=value&...], as often as you like")
     return 0
 
 

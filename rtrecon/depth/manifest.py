@@ -14,6 +14,7 @@ from rtrecon.depth.onnx_file import read_onnx
 from rtrecon.depth.providers.base import ModelSource
 from rtrecon.errors import ModelError
 from rtrecon.faces.align import CropSpec
+from rtrecon.shown import plain
 
 __all__ = ["DepthKind", "InputSpec", "Manifest", "ModelFile"]
 
@@ -173,7 +174,7 @@ class _Reader:
             self._fail(f'"unit" must be one of {", ".join(_UNIT_M)}, not {unit!r}')
         return Manifest(
             folder=self._path.parent,
-            name=str(self._data.get("name", self._path.parent.name)),
+            name=plain(str(self._data.get("name", self._path.parent.name))),
             kind=cast(DepthKind, kind),
             input=self._input(),
             value=value,
@@ -187,8 +188,8 @@ class _Reader:
             best={str(k): str(v) for k, v in self._object("best", optional=True).items()},
             along_ray=self._along_ray(kind),
             unit_m=_UNIT_M[unit],
-            licence=str(self._data.get("licence", self._data.get("license", ""))),
-            source=str(self._data.get("source", "")),
+            licence=plain(str(self._data.get("licence", self._data.get("license", "")))),
+            source=plain(str(self._data.get("source", ""))),
             batch=self._batch(),
             origin={str(k): str(v) for k, v in self._object("origin", optional=True).items()},
         )
