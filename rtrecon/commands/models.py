@@ -168,9 +168,9 @@ def _list(config: ListConfig) -> int:
         )
         for model in models
     ]
-    table = [tuple(map(plain, row)) for row in table]
-    widths = [max(len(row[k]) for row in table) for k in range(len(header))]
-    for row in table:
+    shown = [[plain(cell) for cell in row] for row in table]
+    widths = [max(len(row[k]) for row in shown) for k in range(len(header))]
+    for row in shown:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         say("  ".join(cells).rstrip())
     for model in models:
