@@ -42,10 +42,9 @@ def draw_preview(
     """
     if mesh is None:
         mesh = face_mesh(face)
-    depth_m = face.depth_in_frame(image_bgr.shape)
     panels = [
         _titled("picture", _picture_panel(image_bgr, face)),
-        _titled("depth, mm nearer than the eyes", _depth_panel(depth_m, face)),
+        _titled("depth, mm nearer than the eyes", _depth_panel(face)),
         _titled(f"seen {_YAW_DEG:.0f} degrees from the left", _views_panel(mesh, -_YAW_DEG)),
         _titled(f"and from the right, {_size_text(mesh)}", _views_panel(mesh, _YAW_DEG)),
     ]
@@ -86,12 +85,20 @@ def _picture_panel(image_bgr: BgrImage, face: FaceReconstruction) -> BgrImage:
     return panel
 
 
-def _depth_panel(depth_m: Float32Array, face: FaceReconstruction) -> BgrImage:
+def _depth_panel(face: FaceReconstruction) -> BgrImage:
+    x0, y0, side_x, side_y = _square_around(face, 1.75)
+    # At the panel's own size, however large the picture is.
+    scale = min(_HEIGHT / side_y, 1.0)
+    size = max(2, round(side_x * scale)), max(2, round(side_y * scale))
+    depth_m = face.depth_in_region((x0, y0, side_x, side_y), size)
     nearer_mm = ((face.T_camera_face[2, 3] - depth_m) * 1000.0).astype(np.float32)
     inside = nearer_mm[np.isfinite(nearer_mm)]
     low, high = np.percentile(inside, (2, 99.8)) if inside.size else (-1.0, 1.0)
     low, high = 10.0 * np.floor(low / 10.0), 10.0 * np.ceil(high / 10.0)
-    region, _, _ = _around_face(color_depth(nearer_mm, low, high), face, 1.75)
+    colored = color_depth(nearer_mm, low, high)
+    resample = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_CUBIC
+    width = max(1, round(_HEIGHT * side_x / side_y))
+    region = np.asarray(cv2.resize(colored, (width, _HEIGHT), interpolation=resample), np.uint8)
     panel = np.full((_HEIGHT, region.shape[1] + _BAR_PX + _BAR_LABEL_PX, 3), _PAPER, np.uint8)
     panel[:, : region.shape[1]] = region
     ramp = np.linspace(high, low, _HEIGHT, dtype=np.float32)[:, None].repeat(_BAR_PX, axis=1)
@@ -123,19 +130,26 @@ def _around_face(
 
     Returns the panel, its top left corner in the picture and its scale.
     """
-    x0, y0, x1, y1 = (float(v) for v in face.box_px)
-    side = boxes * max(x1 - x0, y1 - y0)
-    height, width = image.shape[:2]
-    side_y = min(side, height)
-    side_x = min(side, width, side_y)
-    left = int(np.clip((x0 + x1 - side_x) / 2.0, 0, width - side_x))
-    top = int(np.clip((y0 + y1 - side_y) / 2.0, 0, height - side_y))
-    region = image[top : top + max(int(side_y), 2), left : left + max(int(side_x), 2)]
+    left, top, side_x, side_y = _square_around(face, boxes)
+    region = image[top : top + side_y, left : left + side_x]
     scale = _HEIGHT / region.shape[0]
     size = (max(1, round(region.shape[1] * scale)), _HEIGHT)
     resample = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_CUBIC
     panel = np.asarray(cv2.resize(region, size, interpolation=resample), dtype=np.uint8)
     return panel, np.array([left, top], dtype=np.float64), scale
+
+
+def _square_around(face: FaceReconstruction, boxes: float) -> tuple[int, int, int, int]:
+    """First pixel, width and height of a square around the face, ``boxes`` box heights wide, as
+    far as it is in the picture."""
+    x0, y0, x1, y1 = (float(v) for v in face.box_px)
+    side = boxes * max(x1 - x0, y1 - y0)
+    width, height = face.intrinsics.width, face.intrinsics.height
+    side_y = min(side, height)
+    side_x = min(side, width, side_y)
+    left = int(np.clip((x0 + x1 - side_x) / 2.0, 0, width - side_x))
+    top = int(np.clip((y0 + y1 - side_y) / 2.0, 0, height - side_y))
+    return left, top, max(int(side_x), 2), max(int(side_y), 2)
 
 
 def _size_text(mesh: Mesh) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import math
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -25,10 +27,18 @@ from rtrecon.types import BgrImage, Face, Float32Array
 
 __all__ = ["Mtcnn", "check_picture", "detect_faces"]
 
+logger = logging.getLogger(__name__)
+
 _CELL, _STRIDE = 12, 2  # P-Net's window and step, pixels of the pyramid
 _LIVE_LONG_SIDE_PX = 640
 # Halves the candidates of R-Net and leaves O-Net a third of them; facenet-pytorch has 0.7.
 _LIVE_OVERLAP = 0.4
+# The sums that the search reads take 20 bytes a pixel; larger pictures are shrunk for it.
+_MOST_SEARCHED_PX = 13_000_000
+_KEPT_PX = 4_000_000  # the sums of larger ones are let go of
+_SHARP_FACE_PX = 96  # larger in the shrunk picture, O-Net sees no more in the whole one
+_BAND_PX, _AT_ONCE = 400_000, 128  # input of P-Net, candidates of the others: memory
+_MUCH_WORSE = 0.2  # of the score
 _WORTH_A_LOOK = 1.5  # how much brighter a picture must become to be searched again
 
 
@@ -62,17 +72,41 @@ class Mtcnn:
         ``min_face_px`` is the side of the smallest face looked for, ``thresholds`` are the
         least scores of P-, R- and O-Net, ``factor`` is the step of the pyramid. With
         ``evens_dark`` a dark picture is brightened first; without, and in all others, the
-        answers are facenet-pytorch's.
+        answers are facenet-pytorch's. Pictures of more than 13 million pixels are searched
+        shrunk by a whole number, for faces of 12 pixels or more in that.
 
         Raises:
             DataError: it is not such a picture, or a parameter is out of range.
         """
         check_picture(image)
 
-        def find(lit: BgrImage) -> list[Face]:
-            return self._cascade(lit, min_face_px, thresholds, factor, overlap=0.7)
+        shrink = math.ceil(math.sqrt(image.shape[0] * image.shape[1] / _MOST_SEARCHED_PX))
+        least_px = min_face_px if shrink <= 1 else max(min_face_px / shrink, float(_CELL))
 
-        return _find_in_any_light(find, image) if evens_dark else find(image)
+        def find(lit: BgrImage) -> list[Face]:
+            return self._cascade(lit, least_px, thresholds, factor, overlap=0.7)
+
+        small = _whole_blocks(image, shrink)
+        faces = _find_in_any_light(find, small) if evens_dark else find(small)
+        if small.shape[0] * small.shape[1] > _KEPT_PX:
+            self._sampler = AreaSampler()
+        if shrink <= 1:
+            return faces
+        if least_px * shrink > min_face_px:
+            logger.info(
+                "a picture of %dx%d: faces are looked for from %.0f px on",
+                *image.shape[1::-1],
+                least_px * shrink,
+            )
+        return [self._sharpened(image, face, shrink) for face in faces]
+
+    def _sharpened(self, image: BgrImage, face: Face, shrink: int) -> Face:
+        """``face`` of a picture shrunk so many times, in ``image``; a small one looked at again."""
+        scaled = Face(face.box_px * shrink, face.landmarks_px * shrink, face.score)
+        if np.ptp(face.box_px[0::2]) >= _SHARP_FACE_PX:
+            return scaled
+        (again,) = self.refine(image, square(scaled.box_px[None]))
+        return again if again.score >= face.score - _MUCH_WORSE else scaled
 
     def detect_live(self, image: BgrImage, min_face_px: float = 60) -> list[Face]:
         """As `detect`, at a cost that does not grow with the picture beyond one downscale.
@@ -96,10 +130,7 @@ class Mtcnn:
 
         if shrink == 1:
             return _find_in_any_light(find, image)
-        # Whole blocks only, so that there is no fraction of a pixel of shift.
-        width, height = width // shrink, height // shrink
-        small = _shrink(image[: height * shrink, : width * shrink], (width, height))
-        faces = _find_in_any_light(find, small)
+        faces = _find_in_any_light(find, _whole_blocks(image, shrink))
         # MTCNN's coordinates are edges of pixels, so that they scale without an offset.
         return [Face(f.box_px * shrink, f.landmarks_px * shrink, f.score) for f in faces]
 
@@ -148,9 +179,13 @@ class Mtcnn:
         least = min(sampler.height, sampler.width) * scale
         rows: list[Float32Array] = []
         while least >= _CELL:
-            pixels = sampler.resize(int(sampler.height * scale + 1), int(sampler.width * scale + 1))
-            moves, scores = self._pnet.run(None, {"image": pixels})
-            found = _pnet_boxes(moves[0], scores[0], scale, threshold)
+            size = int(sampler.height * scale + 1), int(sampler.width * scale + 1)
+            found = np.concatenate(
+                [
+                    self._scan(size, band, scale, threshold)
+                    for band in _bands(size[0], max(2, _BAND_PX // size[1]))
+                ]
+            )
             rows.append(found[nms(found[:, :4], found[:, 4], 0.5)])
             scale *= factor
             least *= factor
@@ -161,13 +196,33 @@ class Mtcnn:
         extent = (found[:, 2:4] - found[:, 0:2])[:, [0, 1, 0, 1]]
         return square(found[:, :4] + found[:, 5:9] * extent)
 
+    def _scan(
+        self, size: tuple[int, int], band: tuple[int, int], scale: float, threshold: float
+    ) -> Float32Array:
+        """P-Net over a band of rows of the picture at ``size`` (rows, columns)."""
+        pixels = self._sampler.resize(*size, band)
+        moves, scores = self._pnet.run(None, {"image": pixels})
+        return _pnet_boxes(moves[0], scores[0], scale, threshold, band[0] // _STRIDE)
+
+    def _judge(self, net: Any, spans: Any, size: int) -> list[Any]:
+        """What R- or O-Net says of spans (n, 4), so many at once."""
+        parts = [
+            net.run(None, {"image": self._sampler.crops(spans[k : k + _AT_ONCE], size)})
+            for k in range(0, len(spans), _AT_ONCE)
+        ]
+        return (
+            parts[0]
+            if len(parts) == 1
+            else [np.concatenate(part) for part in zip(*parts, strict=True)]
+        )
+
     def _reject(self, boxes: Float32Array, threshold: float, overlap: float) -> Float32Array:
         """R-Net: the candidates (n, 4) that pass, moved and made square again."""
         sampler = self._sampler
         boxes, spans = _inside(boxes, sampler)
         if len(boxes) == 0:
             return boxes
-        moves, scores = self._rnet.run(None, {"image": sampler.crops(spans, 24)})
+        moves, scores = self._judge(self._rnet, spans, 24)
         passed = scores > threshold
         boxes, moves, scores = boxes[passed], moves[passed], scores[passed]
         pick = nms(boxes, scores, overlap)
@@ -179,7 +234,7 @@ class Mtcnn:
         boxes, spans = _inside(boxes, sampler)
         if len(boxes) == 0:
             return []
-        moves, marks, scores = self._onet.run(None, {"image": sampler.crops(spans, 48)})
+        moves, marks, scores = self._judge(self._onet, spans, 48)
         passed = scores > threshold
         scores = scores[passed]
         boxes, landmarks = _place(boxes[passed], moves[passed], marks[passed])
@@ -279,18 +334,33 @@ def _load(folder: Path, threads: int) -> list[Any]:
     return sessions
 
 
+def _bands(rows: int, most: int) -> list[tuple[int, int]]:
+    """First and last+1 of so many ``rows`` of P-Net's input at a time, the same cells in all.
+
+    A cell k has the rows 2k to 2k + 11.
+    """
+    cells = max((most - _CELL) // _STRIDE + 1, 1)
+    if rows <= _STRIDE * cells + _CELL:
+        return [(0, rows)]
+    firsts = range(0, rows - _CELL + 1, _STRIDE * cells)
+    ends = [first + _STRIDE * (cells - 1) + _CELL for first in firsts]
+    return [*zip(firsts[:-1], ends[:-1], strict=True), (firsts[-1], rows)]
+
+
 def _pnet_boxes(
-    moves: Float32Array, scores: Float32Array, scale: float, threshold: float
+    moves: Float32Array, scores: Float32Array, scale: float, threshold: float, first_row: int = 0
 ) -> Float32Array:
     """Rows (n, 9) of P-Net's cells that pass: box, score, four moves."""
     y, x = np.nonzero(scores >= threshold)
+    scores, moves = scores[y, x], moves[:, y, x].T
+    y += first_row
     out = np.empty((len(y), 9), dtype=np.float32)
     out[:, 0] = np.floor((_STRIDE * x + 1).astype(np.float32) / np.float32(scale))
     out[:, 1] = np.floor((_STRIDE * y + 1).astype(np.float32) / np.float32(scale))
     out[:, 2] = np.floor((_STRIDE * x + _CELL).astype(np.float32) / np.float32(scale))
     out[:, 3] = np.floor((_STRIDE * y + _CELL).astype(np.float32) / np.float32(scale))
-    out[:, 4] = scores[y, x]
-    out[:, 5:9] = moves[:, y, x].T
+    out[:, 4] = scores
+    out[:, 5:9] = moves
     return out
 
 
@@ -325,6 +395,15 @@ def _padded_crop(image: BgrImage, box: Any) -> BgrImage:
             crop, top - y0, y1 - bottom, left - x0, x1 - right, cv2.BORDER_CONSTANT
         )
     return _shrink(crop, (48, 48), detail=4)
+
+
+def _whole_blocks(image: BgrImage, shrink: int) -> BgrImage:
+    """``image`` shrunk by a whole number; a rest of a block is left out, so that there is no
+    fraction of a pixel of shift."""
+    if shrink <= 1:
+        return image
+    width, height = image.shape[1] // shrink, image.shape[0] // shrink
+    return _shrink(image[: height * shrink, : width * shrink], (width, height))
 
 
 def _shrink(image: BgrImage, size: tuple[int, int], detail: int = 2) -> BgrImage:

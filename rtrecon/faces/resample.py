@@ -47,9 +47,15 @@ class AreaSampler:
         cv2.integral(padded, sums, sdepth=cv2.CV_32S)
         self._sums = sums.reshape(-1).view(np.complex128)
 
-    def resize(self, rows: int, columns: int) -> Float32Array:
-        """The whole picture as (1, 3, rows, columns) float32 of 0 to 255."""
+    def resize(self, rows: int, columns: int, band: tuple[int, int] | None = None) -> Float32Array:
+        """The whole picture as (1, 3, rows, columns) float32 of 0 to 255.
+
+        With ``band``, first row and the one behind the last, only these rows of it.
+        """
         y0, y1 = _cells(self.height, rows)
+        if band is not None:
+            y0, y1 = y0[slice(*band)], y1[slice(*band)]
+            rows = len(y0)
         x0, x1 = _cells(self.width, columns)
         if 3 * columns < self.width:
             upper, lower = y0[:, None] * self._stride, y1[:, None] * self._stride

@@ -20,6 +20,8 @@ __all__ = ["FaceGrid", "FaceReconstruction", "Texture", "crop_bounds"]
 
 BoolArray = npt.NDArray[np.bool_]
 
+_BAND_PX = 1 << 22
+
 
 @dataclass(slots=True, eq=False)
 class FaceGrid:
@@ -225,24 +227,44 @@ class FaceReconstruction:
                 f"{self.intrinsics.height}, not {width}x{height}: give that picture's shape"
             )
         depth = np.full((height, width), np.nan, dtype=np.float32)
-        M = self.crop.M_picture_crop
         x0, y0, x1, y1 = crop_bounds(self.crop, width, height)
-        if x0 >= x1 or y0 >= y1:
-            return depth
-        moved = M.copy()
-        moved[:, 2] -= (x0, y0)
-        region = (x1 - x0, y1 - y0)
+        wide = x1 - x0
+        # In bands: what is computed on the way takes several times as much.
+        step = max(1, _BAND_PX // max(wide, 1))
+        for top in range(y0, y1 if wide > 0 else y0, step):
+            high = min(step, y1 - top)
+            band = self.depth_in_region((x0, top, wide, high), (wide, high))
+            depth[top : top + high, x0:x1] = band
+        return depth
+
+    def depth_in_region(
+        self, region: tuple[int, int, int, int], size: tuple[int, int]
+    ) -> Float32Array:
+        """As `depth_in_frame`, of a part of the picture at a size of one's own.
+
+        Args:
+            region: first pixel x, y, width and height.
+            size: columns and rows of the answer, over the whole region.
+
+        Returns:
+            (rows, columns) float32 metres, NaN where there is no face.
+        """
+        x0, y0, wide, high = region
+        M = self.crop.M_picture_crop.copy()
+        M[:, 2] -= (x0, y0)
+        scale = np.array([[size[0] / wide], [size[1] / high]])
+        M *= scale
+        M[:, 2:] += 0.5 * scale - 0.5
         weight = self.grid.valid.astype(np.float32)
         # Depth relative to the reference, so that the interpolation's weights, which have few
         # bits, act on centimetres and not on metres.
         offset = (self.grid.points_camera[:, :, 2] - np.float32(self.z_ref_m)) * weight
-        offset_warped = cv2.warpAffine(offset, moved, region, flags=cv2.INTER_LINEAR)
-        weight_warped = cv2.warpAffine(weight, moved, region, flags=cv2.INTER_LINEAR)
+        offset_warped = cv2.warpAffine(offset, M, size, flags=cv2.INTER_LINEAR)
+        weight_warped = cv2.warpAffine(weight, M, size, flags=cv2.INTER_LINEAR)
         covered = weight_warped > 0.5
         np.divide(offset_warped, weight_warped, out=offset_warped, where=covered)
         np.add(offset_warped, np.float32(self.z_ref_m), out=offset_warped)
-        np.copyto(depth[y0:y1, x0:x1], offset_warped, where=covered)
-        return depth
+        return np.where(covered, offset_warped, np.float32(np.nan))
 
     @property
     def _n(self) -> int:
