@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import os
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import unicodedata
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "ImageConfig", "run_image"]
 
 logger = logging.getLogger(__name__)
+
+_LONGEST_STEM_BYTES = 180  # of the 255 that disks take, for what comes behind it
 
 FORMATS = ("ply", "obj", "glb", "npz", "png")
 
@@ -106,6 +110,11 @@ class _Tally:
     faces: int = 0
     start_s: float = field(default_factory=time.monotonic)
 
+    def fail(self, error: RtreconError, debug: bool) -> None:
+        """Count and say it."""
+        self.failed += 1
+        logger.error("%s", error, exc_info=error if debug else None)
+
     @property
     def pictures_per_s(self) -> float:
         return self.done / max(time.monotonic() - self.start_s, 1e-9)
@@ -114,28 +123,30 @@ class _Tally:
 def run_image(config: ImageConfig) -> int:
     """Reconstruct all pictures; one JSON line a face goes to standard output.
 
-    A picture that fails is said and passed over. All files of a picture are written, or none.
+    A picture that fails, by whatever is thrown, is said, counted and passed over, and so is a
+    path without a picture beside others. All files of a picture are written, or none.
 
     Returns:
         0, or 1 if any picture failed.
 
     Raises:
-        UserError: the paths, the model or an option cannot be used.
-        OutputError: the output folder cannot be written.
+        UserError: there is no picture, or the model or an option cannot be used.
+        OutputError: the output folder or standard output cannot be written.
     """
-    from rtrecon.capture.pictures import find_pictures
+    from rtrecon.commands.picture_queue import find_all, read_ahead
+    from rtrecon.console import sigterm_interrupts
     from rtrecon.host import import_open3d
     from rtrecon.pipeline import Reconstructor
     from rtrecon.stats import RunStats
 
-    if config.stats is not None:
-        check_target(config.stats)
     if config.poisson or config.decimate is not None:
         import_open3d()  # better missed now than after the first picture
-    paths = find_pictures(config.paths)
+    paths, wrong = find_all(config.paths)
     formats = config.format_list()
     if formats:
-        check_target(make_folder(config.out) / "picture")
+        check_target(make_folder(config.out) / "face.glb")
+    if config.stats is not None:
+        check_target(config.stats)
     reconstructor = Reconstructor(
         model=config.model,
         provider=config.provider,
@@ -152,52 +163,62 @@ def run_image(config: ImageConfig) -> int:
     stats, tally = RunStats(), _Tally()
     taken: dict[str, Path] = {}
     try:
-        with Progress("pictures", len(paths), quiet=config.quiet) as progress:
-            for index, (path, read) in enumerate(_read_ahead(paths)):
+        for error in wrong:
+            tally.fail(error, config.debug)
+            tally.done += 1
+        with (
+            sigterm_interrupts(),
+            Progress("pictures", len(paths), quiet=config.quiet) as progress,
+        ):
+            for index, (path, read) in enumerate(read_ahead(paths)):
+                lines: list[str] = []
                 try:
                     _claim_stem(path, taken, formats)
-                    faces = _process(read, index, reconstructor, config, formats, stats)
+                    lines = _process(read, index, reconstructor, config, formats, stats)
                 except RtreconError as error:
-                    tally.failed += 1
-                    if config.debug:
-                        logger.exception("%s", error)
-                    else:
-                        logger.error("%s", error)
-                else:
-                    tally.faces += faces
+                    tally.fail(error, config.debug)
+                except Exception as error:  # one bad picture never ends the others
+                    tally.fail(_unforeseen(path, error), config.debug)
                 tally.done += 1
+                tally.faces += len(lines)
+                _print(lines)
                 progress.show(tally.done, f"{tally.pictures_per_s:.1f}/s, {tally.failed} failed")
     finally:
         _finish(config, tally, stats, reconstructor)
     return 1 if tally.failed else 0
 
 
-def _read_ahead(paths: Sequence[Path]) -> Iterator[tuple[Path, Future[Picture]]]:
-    """Pictures in order, the next one being decoded while this one is worked on."""
-    from rtrecon.capture.pictures import read_picture
+def _unforeseen(path: Path, error: Exception) -> RtreconError:
+    """What was thrown that nobody thought of, as this picture's failure."""
+    failure = RtreconError(
+        f"{path} failed: {type(error).__name__}: {error}; --debug shows where, please report it"
+    )
+    failure.__cause__ = error
+    failure.__traceback__ = error.__traceback__
+    return failure
 
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="rtrecon-read") as pool:
-        coming = pool.submit(read_picture, paths[0]) if paths else None
-        for number, path in enumerate(paths):
-            read = coming
-            assert read is not None
-            following = number + 1
-            coming = pool.submit(read_picture, paths[following]) if following < len(paths) else None
-            yield path, read
-            del read
+
+def _print(lines: Sequence[str]) -> None:
+    for line in lines:
+        try:
+            say(line)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(f"cannot write to standard output: {error.strerror}") from error
 
 
 def _process(
-    read: Future[Picture],
+    read: Callable[[], Picture],
     index: int,
     reconstructor: Reconstructor,
     config: ImageConfig,
     formats: Sequence[str],
     stats: RunStats,
-) -> int:
-    """Reconstruct one picture, write its files, print its lines; returns its faces."""
+) -> list[str]:
+    """Reconstruct one picture and write its files; returns a line for each of its faces."""
     start_ns = time.monotonic_ns()
-    picture = read.result()
+    picture = read()
     path = picture.path
     if formats and not config.overwrite:
         _refuse_existing(path, config.out, formats)
@@ -209,14 +230,12 @@ def _process(
     files: dict[Path, bytes] = {}
     lines = []
     for number, face in enumerate(faces):
-        base = config.out / f"{path.stem}.face{number}"
+        base = config.out / f"{_output_stem(path)}.face{number}"
         written = _encode(picture, face, base, formats, config)
         files.update(written)
         lines.append(_json_line(path, number, face, camera, written))
     write_files(files, overwrite=config.overwrite)
-    for line in lines:
-        say(line)
-    return len(faces)
+    return lines
 
 
 def _encode(
@@ -262,8 +281,23 @@ def _beside(base: Path, suffix: str) -> Path:
     return base.with_name(f"{base.name}.{suffix}")
 
 
+def _output_stem(path: Path) -> str:
+    """What the files made of the picture ``path`` are called: its own name without its suffix,
+    without characters that would break lines, and shortened where no disk would take it."""
+    stem = "".join("_" if unicodedata.category(c) == "Cc" else c for c in path.stem)
+    written = os.fsencode(stem)
+    if len(written) <= _LONGEST_STEM_BYTES:
+        return stem
+    mark = hashlib.sha256(written).hexdigest()[:8]
+    while len(os.fsencode(stem)) > _LONGEST_STEM_BYTES - 9:
+        stem = stem[:-1]
+    return f"{stem}~{mark}"
+
+
 def _claim_stem(path: Path, taken: dict[str, Path], formats: Sequence[str]) -> None:
-    first = taken.setdefault(path.stem.casefold(), path)
+    # As the disks see it that are the least particular.
+    name = unicodedata.normalize("NFC", _output_stem(path).casefold())
+    first = taken.setdefault(name, path)
     if formats and first != path:
         raise DataError(
             f"{path} would be written under the names of {first}: rename one of them, or give "
@@ -274,8 +308,8 @@ def _claim_stem(path: Path, taken: dict[str, Path], formats: Sequence[str]) -> N
 def _refuse_existing(path: Path, out: Path, formats: Sequence[str]) -> None:
     """Refuse before the work is done rather than after."""
     for name in formats:
-        there = _beside(out / f"{path.stem}.face0", name)
-        if there.exists():
+        there = _beside(out / f"{_output_stem(path)}.face0", name)
+        if os.path.lexists(there):
             raise OutputError(f"{there} is there already: use --overwrite to replace it")
 
 

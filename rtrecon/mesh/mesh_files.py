@@ -115,8 +115,8 @@ def _encode_obj(mesh: Mesh, path: Path) -> dict[Path, bytes]:
             f"# rtrecon {__version__}\nnewmtl face\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nillum 1\n"
             f"map_Kd {texture_path.name}\n"
         )
-        files[path.with_suffix(".mtl")] = material.encode()
-    files[path] = "".join(lines).encode()
+        files[path.with_suffix(".mtl")] = _encode_text(material)
+    files[path] = _encode_text("".join(lines))
     return files
 
 
@@ -236,6 +236,11 @@ class _GlbBuffer:
                 *self._chunks,
             ]
         )
+
+
+def _encode_text(text: str) -> bytes:
+    """UTF-8; names of files that are not UTF-8 as the bytes that they are."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _rows(pattern: str, array: npt.NDArray[Any]) -> str:

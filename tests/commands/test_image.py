@@ -15,6 +15,7 @@ from PIL import Image
 import rtrecon
 from rtrecon.commands.image import FORMATS, ImageConfig, run_image
 from rtrecon.errors import DataError, OutputError, UserError
+from rtrecon.files import Draft
 
 
 @pytest.fixture(scope="module")
@@ -148,14 +149,14 @@ def test_full_disk_leaves_nothing_half_written(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    real = Path.open
+    real = Draft.open
 
-    def full(self: Path, *args: Any, **kwargs: Any) -> Any:
-        if ".npz" in self.name:
+    def full(self: Draft) -> Any:
+        if self.path.suffix == ".npz":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(self, *args, **kwargs)
+        return real(self)
 
-    monkeypatch.setattr(Path, "open", full)
+    monkeypatch.setattr(Draft, "open", full)
     code, lines, out = image_command(pictures, formats="ply,npz")
     assert (code, lines) == (1, [])
     assert list(out.iterdir()) == []
