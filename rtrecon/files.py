@@ -30,6 +30,8 @@ __all__ = [
     "json_bytes",
     "make_draft_folder",
     "make_folder",
+    "open_new",
+    "take_name",
     "write_files",
     "write_json",
 ]
@@ -98,7 +100,7 @@ class Draft:
             if overwrite:
                 self.part.replace(self.path)
             else:
-                _take_name(self.part, self.path)
+                take_name(self.part, self.path)
         except FileExistsError:
             self.discard()
             raise OutputError(f"{self.path} is there already") from None
@@ -167,6 +169,37 @@ def write_files(files: Mapping[Path, bytes], *, overwrite: bool = True) -> None:
     finally:
         for draft in drafts:
             draft.discard()
+
+
+def open_new(path: Path) -> BinaryIO:
+    """A file that was not there before, for writing and reading, without a buffer.
+
+    Raises:
+        OutputError: it is there, be it as a link, or cannot be made.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags, 0o666)
+    except (OSError, ValueError) as error:
+        raise OutputError(f"cannot write {path}: {_reason(error)}") from error
+    return os.fdopen(descriptor, "w+b", buffering=0)
+
+
+def take_name(part: Path, path: Path) -> None:
+    """Rename, but never over another file.
+
+    Raises:
+        FileExistsError: there is one. OSError: it cannot be done.
+    """
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        part.replace(path)
+        return
+    part.unlink()
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
@@ -266,19 +299,6 @@ def _exists(path: Path) -> bool:
     except (OSError, ValueError) as error:
         raise OutputError(f"cannot write {path}: {_reason(error)}") from error
     return True
-
-
-def _take_name(part: Path, path: Path) -> None:
-    """Rename, but never over another file."""
-    try:
-        os.link(part, path)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without links
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-        part.replace(path)
-        return
-    part.unlink()
 
 
 def _is_special(path: Path) -> bool:

@@ -15,7 +15,7 @@ from rtrecon.errors import OutputError
 from rtrecon.host import versions
 from rtrecon.live_pipeline import LivePipeline
 from rtrecon.output import Command, Output
-from rtrecon.outputs.record import DEFAULT_FOLDER, RecordOutput, unused_folder, write_snapshot
+from rtrecon.outputs.record import DEFAULT_FOLDER, RecordOutput, write_snapshot
 from rtrecon.outputs.registry import make_outputs
 from rtrecon.pipeline import Reconstructor, ReconstructorConfig
 from rtrecon.result import LiveResult
@@ -266,7 +266,7 @@ class LiveSession:
         for output in running:
             fanout.remove(output)
         if not running:
-            output = RecordOutput(unused_folder(self._folder))
+            output = RecordOutput(self._folder)
             if fanout.add(output):
                 logger.info("recording into %s", output.folder)
 

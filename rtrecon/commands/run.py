@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -22,6 +23,7 @@ from rtrecon.files import check_target, write_json
 from rtrecon.threads import at_sudden_end
 
 if TYPE_CHECKING:
+    from rtrecon.output import Output
     from rtrecon.session import LiveSession
 
 __all__ = ["RunConfig", "run"]
@@ -142,11 +144,13 @@ def _end_suddenly(config: RunConfig, session: LiveSession) -> None:
     _finish(config, session)
 
 
-def _named_outputs(config: RunConfig) -> list[str]:
+def _named_outputs(config: RunConfig) -> list[str | Output]:
     """``--view`` and ``--record`` as what they are: other spellings of ``--out``."""
-    named = list(config.out)
+    from rtrecon.outputs.record import RecordOutput
+
+    named: list[str | Output] = list(config.out)
     if config.record is not None:
-        named.append(f"record:{config.record}")
+        named.append(RecordOutput(config.record))  # whose name may hold a ?
     if config.view == "auto":
         named += _automatic_view(named)
     elif config.view != "none":
@@ -154,12 +158,12 @@ def _named_outputs(config: RunConfig) -> list[str]:
     return named
 
 
-def _automatic_view(named: list[str]) -> list[str]:
+def _automatic_view(named: Sequence[str | Output]) -> list[str]:
     """A window where there is a display and none was named; files where nothing else is."""
     from rtrecon.outputs.record import DEFAULT_FOLDER
     from rtrecon.outputs.window.output import WindowOutput
 
-    if any(text.partition("?")[0] == "window" for text in named):
+    if any(isinstance(name, str) and name.partition("?")[0] == "window" for name in named):
         return []
     missing = WindowOutput.missing()
     if not missing:

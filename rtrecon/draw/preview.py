@@ -10,8 +10,7 @@ import numpy as np
 from rtrecon.draw.offscreen import render_points
 from rtrecon.draw.overlay import draw_overlay, put_text, shrink
 from rtrecon.draw.state import ViewFrame
-from rtrecon.errors import OutputError
-from rtrecon.files import Draft
+from rtrecon.draw.video_file import VideoFile
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.types import BgrImage
 
@@ -23,70 +22,61 @@ _SPAN_M = 0.16
 
 
 class PreviewWriter:
-    """Writes an MP4 of composed views; the file has its name only when it is complete.
+    """Writes a video of composed views, each shown at its own time.
 
     Args:
-        path: of the video.
-        rate_hz: frames per second of the video.
+        path: of the video; it has this name only when it is complete.
+        part: its name until then; by default with ``.part`` before the suffix.
+        rate_hz: how many views come in a second, about.
 
     Raises:
-        OutputError: no video can be written there.
+        OutputError: no video can be written there (at the first view).
     """
 
-    def __init__(self, path: Path, *, rate_hz: float = 30.0) -> None:
-        self._path = path
-        self._draft = Draft(path)
+    def __init__(
+        self, path: Path, part: Path | None = None, *, rate_hz: float | None = None
+    ) -> None:
+        self.path = path
+        self.part = part or path.with_name(f"{path.stem}.part{path.suffix}")
         self._rate_hz = rate_hz
-        self._writer: cv2.VideoWriter | None = None
-        self._size = (0, 0)
-        self._count = 0
+        self._file: VideoFile | None = None
 
     @property
     def count(self) -> int:
         """Frames written so far."""
-        return self._count
+        return self._file.count if self._file is not None else 0
 
-    def write(self, view: ViewFrame, repeat: int = 1) -> None:
-        """Append one frame, ``repeat`` times.
+    @property
+    def length_s(self) -> float:
+        """From the first frame to the last."""
+        return self._file.length_s if self._file is not None else 0.0
+
+    def write(self, view: ViewFrame, t_s: float) -> None:
+        """Append one frame, shown from ``t_s`` on until the next.
 
         Raises:
-            OutputError: the video cannot be begun.
+            OutputError: the video cannot be begun, or the disk is full.
         """
-        picture = compose(view, self._count / self._rate_hz)
-        if self._writer is None:
-            self._writer = self._begin((picture.shape[1], picture.shape[0]))
-        if (picture.shape[1], picture.shape[0]) != self._size:
-            picture = np.asarray(cv2.resize(picture, self._size), dtype=np.uint8)
-        for _ in range(repeat):
-            self._writer.write(picture)
-        self._count += repeat
+        picture = compose(view, t_s)
+        height, width = picture.shape[:2]
+        if self._file is None:
+            self._file = VideoFile(self.path, self.part, (width, height), rate_hz=self._rate_hz)
+        if (width, height) != self._file.size_px:
+            picture = np.asarray(cv2.resize(picture, self._file.size_px), dtype=np.uint8)
+        self._file.write(picture, t_s)
 
     def close(self) -> Path | None:
         """Complete the file; returns its path, or None if nothing was written.
 
         Raises:
-            OutputError: the file is empty: the disk is full.
+            OutputError: it cannot be completed, as when the disk is full; ``part`` stays.
         """
-        if self._writer is None:
-            return None
-        self._writer.release()
-        self._writer = None
-        part = self._draft.part
-        if not part.is_file() or part.stat().st_size == 0:
-            self._draft.discard()
-            raise OutputError(f"{self._path} could not be written: is the disk full?")
-        return self._draft.complete()
+        return self._file.close() if self._file is not None else None
 
-    def _begin(self, size: tuple[int, int]) -> cv2.VideoWriter:
-        self._size = size
-        # MPEG-4 part 2 is what OpenCV's wheels can encode on every system.
-        fourcc = cv2.VideoWriter.fourcc(*"mp4v")
-        writer = cv2.VideoWriter(str(self._draft.part), fourcc, self._rate_hz, size)
-        if writer.isOpened():
-            return writer
-        writer.release()
-        self._draft.discard()
-        raise OutputError(f"no video can be written to {self._path}: is the folder writable?")
+    def give_up(self) -> None:
+        """Let go of the file as it is."""
+        if self._file is not None:
+            self._file.give_up()
 
 
 def compose(view: ViewFrame, t_s: float) -> BgrImage:

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
 
 from rtrecon.draw.overlay import draw_overlay
 from rtrecon.draw.png import encode_png
 from rtrecon.draw.preview import PreviewWriter
 from rtrecon.draw.state import ViewFrame
 from rtrecon.errors import ArgumentError, OutputError
-from rtrecon.files import Draft, make_folder, write_files
+from rtrecon.files import Draft, make_folder, take_name
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.mesh.face_mesh import save_mesh
 from rtrecon.output import Output, Run
+from rtrecon.outputs.folder import (
+    POSES,
+    POSES_PART,
+    VIDEO,
+    VIDEO_PART,
+    claim_folder,
+    say_what_was_left,
+)
 from rtrecon.result import LiveResult
 
-__all__ = ["DEFAULT_FOLDER", "RecordOutput", "unused_folder", "write_snapshot"]
+__all__ = ["DEFAULT_FOLDER", "RecordOutput", "write_snapshot"]
 
 logger = logging.getLogger(__name__)
 
@@ -30,49 +39,55 @@ DEFAULT_FOLDER = Path("rtrecon-out")
 class RecordOutput(Output):
     """Writes ``preview.mp4``, ``poses.jsonl`` and at the end ``face<id>.ply`` into a folder.
 
-    Where frames are paced, the video keeps time: it repeats or leaves out frames. The faces
-    are those of the last frame that had any.
+    The folder is this recording's own: where there is one already, it goes into a new folder in
+    it, named by the time of day. Every picture has its own time: that of the film, or that of
+    the capture. The faces are those of the last frame that had any.
+
+    A run that ends suddenly leaves ``preview.part.mp4``, which can be played, and
+    ``poses.part.jsonl``; the next recording there names them.
 
     Args:
         target: the folder; made when it is missing.
-        rate_hz: of the preview video; default: the source's, or 30.
+        rate_hz: of the preview video at most; default: every frame is in it.
     """
 
     name = "record"
     summary = "preview video, poses as JSON lines and the last face, in a folder"
     every_result = True
-    close_timeout_s = 10.0  # the files are worth waiting for
+    close_timeout_s = 30.0  # the files are worth waiting for
 
     def __init__(self, target: Path = DEFAULT_FOLDER, *, rate_hz: float | None = None) -> None:
         if rate_hz is not None and not 1.0 <= rate_hz <= 240.0:
             raise ArgumentError(f"rate_hz must be 1 to 240, not {rate_hz:g}")
         self.folder = Path(target)
-        self._rate_hz = rate_hz or 30.0
-        self._asked_rate_hz = rate_hz
+        self._target = str(target)
+        self._rate_hz = rate_hz
         self._run = Run()
         self._t_first_ns: int | None = None
+        self._shown = -1  # in which of the times that rate_hz allows the last picture was
         self._last_faces: Sequence[FaceReconstruction] = ()
+        self._failed = False
 
     @property
     def target(self) -> str:
-        """The folder."""
-        return str(self.folder)
+        """The folder that was asked for; ``folder`` is where the recording is."""
+        return self._target
 
     def open(self, run: Run) -> None:
-        """Make the folder and begin the files.
+        """Find the folder and begin the files.
 
         Raises:
             OutputError: the folder cannot be made or written.
         """
         self._run = run
-        self._rate_hz = self._asked_rate_hz or run.rate_hz or 30.0
-        folder = make_folder(self.folder)
-        self._draft = Draft(folder / "poses.jsonl")
-        try:
-            self._poses: TextIO = self._draft.part.open("w", encoding="utf-8")
-        except OSError as error:
-            raise OutputError(f"cannot write {self._draft.path}: {error.strerror}") from error
-        self._preview = PreviewWriter(folder / "preview.mp4", rate_hz=self._rate_hz)
+        asked = self.folder
+        say_what_was_left(asked)
+        self.folder, self._poses = claim_folder(asked)
+        if self.folder != asked:
+            logger.info("%s holds a recording: this one goes into %s", asked, self.folder)
+        self._preview = PreviewWriter(
+            self.folder / VIDEO, self.folder / VIDEO_PART, rate_hz=self._rate_hz or run.rate_hz
+        )
 
     def write(self, result: LiveResult) -> None:
         """Append one processed frame.
@@ -80,56 +95,89 @@ class RecordOutput(Output):
         Raises:
             OutputError: a file cannot be written.
         """
-        t_ns = result.frame.t_ns
+        self._failed = True  # unless the end of this is reached
+        frame = result.frame
         if self._t_first_ns is None:
-            # A film's own times, or those since the recording began.
-            self._t_first_ns = t_ns if result.frame.t_media_ns is None else 0
-        first_ns = self._t_first_ns
-        repeat = 1
-        if self._run.paced:
-            elapsed_s = (t_ns - first_ns) * 1e-9
-            repeat = int(elapsed_s * self._rate_hz) + 1 - self._preview.count
-        if repeat > 0:
+            self._t_first_ns = frame.t_ns
+        since_s = (frame.t_ns - self._t_first_ns) * 1e-9
+        if self._is_wanted(since_s):
             figures = self._run.figures(result)
-            view = ViewFrame(result.frame.image, result.faces, t_ns, figures)
-            self._preview.write(view, repeat)
+            view = ViewFrame(frame.image, result.faces, frame.t_capture_ns, figures)
+            self._preview.write(view, since_s)
         if result.faces:
             self._last_faces = result.faces
+        t_s = since_s if frame.t_media_ns is None else frame.t_media_ns * 1e-9
         row = {
-            "frame": result.frame.index,
-            "t_s": round((t_ns - first_ns) * 1e-9, 6),
-            "t_capture_ns": t_ns,
+            "frame": frame.index,
+            "t_s": round(t_s, 6),
+            "t_capture_ns": frame.t_ns,
             "faces": [_pose(face) for face in result.faces],
         }
+        left = memoryview((json.dumps(row) + "\n").encode())
         try:
-            self._poses.write(json.dumps(row) + "\n")
+            while left:
+                left = left[self._poses.write(left) :]
         except OSError as error:
-            raise OutputError(f"cannot write {self._draft.path}: {error.strerror}") from error
+            raise OutputError(f"cannot write {self.folder / POSES}: {error.strerror}") from error
+        self._failed = False
 
     def close(self) -> None:
         """Complete all files, and say which they are.
 
         Raises:
-            OutputError: one of them cannot be completed.
+            OutputError: one of them cannot be completed; what there is of it stays.
         """
-        written = []
-        video = self._preview.close()
-        if video is not None:
-            written.append(video)
+        errors: list[str] = []
+        for complete in (self._complete_video, self._complete_poses, self._write_faces):
+            try:
+                for path in complete():
+                    logger.info("wrote %s", path)
+            except OutputError as error:
+                errors.append(str(error))
+        self._poses.close()
+        if self._failed or errors:
+            self._say_what_stays()
+        if errors:
+            raise OutputError("; ".join(errors))
+
+    def _is_wanted(self, since_s: float) -> bool:
+        if self._rate_hz is None:
+            return True
+        place = int(since_s * self._rate_hz + 0.01)
+        is_new, self._shown = place != self._shown, place
+        return is_new
+
+    def _complete_video(self) -> list[Path]:
+        if self._failed:
+            self._preview.give_up()
+            return []
+        written = self._preview.close()
+        return [] if written is None else [written]
+
+    def _complete_poses(self) -> list[Path]:
+        if self._failed:
+            return []
+        part, path = self.folder / POSES_PART, self.folder / POSES
         try:
-            self._poses.close()  # writes what is left
+            os.fsync(self._poses.fileno())
+            self._poses.close()
+            take_name(part, path)
         except OSError as error:
-            raise OutputError(f"cannot write {self._draft.path}: {error.strerror}") from error
-        written.append(self._draft.complete())
-        for path in written + _write_faces(self.folder, self._last_faces, prefix=""):
-            logger.info("wrote %s", path)
+            raise OutputError(f"cannot write {path}: {error.strerror}") from error
+        return [path]
 
+    def _write_faces(self) -> list[Path]:
+        return _write_faces(self.folder, self._last_faces, prefix="")
 
-def unused_folder(folder: Path) -> Path:
-    """``folder``, or one in it named by the time of day if it holds a recording already."""
-    if not any(any(folder.glob(name)) for name in ("poses.jsonl", ".poses.*.part.jsonl")):
-        return folder
-    return folder / time.strftime("%Y%m%d-%H%M%S")
+    def _say_what_stays(self) -> None:
+        part = self._preview.part
+        if part.exists() and part.stat().st_size:
+            logger.warning(
+                "%s keeps what was written of the video, up to %.1f s: it plays as it is, in a "
+                "browser, VLC or ffplay",
+                part,
+                self._preview.length_s,
+            )
 
 
 def write_snapshot(folder: Path, view: ViewFrame) -> list[Path]:
@@ -139,11 +187,32 @@ def write_snapshot(folder: Path, view: ViewFrame) -> list[Path]:
         OutputError: the folder cannot be made or written.
     """
     make_folder(folder)
-    prefix = time.strftime("%Y%m%d-%H%M%S-")
-    picture = draw_overlay(view.image, view.faces, view.figures)
-    path = folder / f"{prefix}picture.png"
-    write_files({path: encode_png(picture)})
+    picture = encode_png(draw_overlay(view.image, view.faces, view.figures))
+    prefix, path = _write_new(folder, "picture.png", picture)
     return [path, *_write_faces(folder, view.faces, prefix)]
+
+
+def _write_new(folder: Path, name: str, content: bytes) -> tuple[str, Path]:
+    """A file that was not there, by the time of day and, if need be, a number; and its prefix."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    for number in itertools.count(1):
+        prefix = f"{stamp}-" if number == 1 else f"{stamp}-{number}-"
+        path = folder / f"{prefix}{name}"
+        if path.exists():
+            continue
+        draft = Draft(path)
+        try:
+            with draft.open() as file:
+                file.write(content)
+        except OSError as error:
+            draft.discard()
+            raise OutputError(f"cannot write {path}: {error.strerror}") from error
+        try:
+            return prefix, draft.complete(overwrite=False)
+        except OutputError:
+            if not path.exists():
+                raise
+    raise AssertionError  # there is always another number
 
 
 def _write_faces(folder: Path, faces: Sequence[FaceReconstruction], prefix: str) -> list[Path]:

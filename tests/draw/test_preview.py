@@ -30,7 +30,7 @@ def test_video_decodes_with_every_frame(tmp_path: Path) -> None:
     path = tmp_path / "preview.mp4"
     writer = PreviewWriter(path, rate_hz=30)
     for k in range(12):
-        writer.write(view_of(head(x_m=0.004 * k)))
+        writer.write(view_of(head(x_m=0.004 * k)), k / 30)
         assert not path.exists()
     assert writer.close() == path
     frames = read_video(path)
@@ -43,20 +43,11 @@ def test_video_decodes_with_every_frame(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["preview.mp4"]
 
 
-def test_repeated_frames_keep_time(tmp_path: Path) -> None:
-    writer = PreviewWriter(tmp_path / "preview.mp4", rate_hz=30)
-    writer.write(view_of(head()), repeat=3)
-    writer.write(view_of(head()))
-    path = writer.close()
-    assert path is not None
-    assert len(read_video(path)) == 4
-
-
 def test_the_size_stays_when_faces_go_or_the_picture_changes(tmp_path: Path) -> None:
     writer = PreviewWriter(tmp_path / "preview.mp4")
-    writer.write(view_of(head()))
-    writer.write(ViewFrame(picture_of(), (), 0, FIGURES))
-    writer.write(ViewFrame(np.full((720, 1281, 3), 80, np.uint8), (), 0, FIGURES))
+    writer.write(view_of(head()), 0.0)
+    writer.write(ViewFrame(picture_of(), (), 0, FIGURES), 0.1)
+    writer.write(ViewFrame(np.full((720, 1281, 3), 80, np.uint8), (), 0, FIGURES), 0.2)
     path = writer.close()
     assert path is not None
     assert len({frame.shape for frame in read_video(path)}) == 1
@@ -69,8 +60,8 @@ def test_nothing_written_is_no_file(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     writer = PreviewWriter(tmp_path / "missing" / "preview.mp4")
-    with pytest.raises(OutputError, match=r"preview\.mp4"):
-        writer.write(view_of(head()))
+    with pytest.raises(OutputError, match=r"preview\.part\.mp4"):
+        writer.write(view_of(head()), 0.0)
 
 
 def test_the_cloud_is_turned_to_and_fro() -> None:
