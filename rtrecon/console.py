@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Protocol
 
 from rtrecon.shown import hide_secrets, plain
@@ -20,13 +21,15 @@ __all__ = [
     "LogHandler",
     "OnTerminal",
     "Progress",
+    "Signals",
     "leave_bottom",
     "say",
-    "sigterm_interrupts",
+    "signals_end",
     "stay_at_bottom",
 ]
 
 _REFRESH_S = 0.1
+_ENOUGH = 3  # signals after which an ending that hangs is not waited for
 
 
 class OnTerminal(Protocol):
@@ -95,7 +98,8 @@ class Progress:
             self._rich.update(self._task, completed=done, note=note, total=total)
             if now_s >= self._next_s:
                 self._next_s = now_s + _REFRESH_S
-                self._rich.refresh()
+                with suppress(OSError):  # the terminal has gone
+                    self._rich.refresh()
 
     def __enter__(self) -> Progress:
         if self._rich is not None:
@@ -106,17 +110,20 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         if self._rich is not None:
             leave_bottom(self)
-            self._rich.stop()
+            with suppress(OSError):
+                self._rich.stop()
 
     def take_away(self) -> None:
         """See `OnTerminal`."""
         if self._rich is not None:
-            self._rich.stop()
+            with suppress(OSError):
+                self._rich.stop()
 
     def put_back(self) -> None:
         """See `OnTerminal`."""
         if self._rich is not None:
-            self._rich.start()
+            with suppress(OSError):
+                self._rich.start()
 
 
 def stay_at_bottom(shown: OnTerminal) -> None:
@@ -165,18 +172,73 @@ def say(text: str) -> None:
         print(plain(text, lines=True), flush=True)  # noqa: T201
 
 
+class Signals:
+    """What ends a command from outside: Ctrl-C, SIGTERM, and SIGHUP as its terminal goes.
+
+    The first signal ends it cleanly: it raises KeyboardInterrupt, or calls what `stop_with` was
+    given. From then on, or from `defer` on, the ending is let finish; the third signal ends it.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._stop: Callable[[], None] | None = None
+        self._is_ending = False
+
+    @property
+    def came(self) -> bool:
+        """Whether there was one so far."""
+        return self._count > 0
+
+    def stop_with(self, stop: Callable[[], None]) -> None:
+        """The first signal calls ``stop``: for loops that look whether they are to end."""
+        self._stop = stop
+
+    def defer(self) -> None:
+        """The ending has begun: nothing that comes now interrupts it."""
+        self._is_ending = True
+
+    def handle(self, number: int, *_: object) -> None:
+        """One of them has come."""
+        self._count += 1
+        was_ending, self._is_ending = self._is_ending, True
+        if self._count >= _ENOUGH:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        elif was_ending:
+            left = _ENOUGH - self._count
+            # Not by the logger: this may have come in the middle of a line of its own.
+            with suppress(OSError):
+                os.write(
+                    2,
+                    b"rtrecon: files are being completed; "
+                    + (b"once more" if left == 1 else b"twice more")
+                    + b" ends this at once\n",
+                )
+        elif self._stop is not None:
+            self._stop()
+        else:
+            raise KeyboardInterrupt
+
+
 @contextmanager
-def sigterm_interrupts() -> Iterator[None]:
-    """SIGTERM ends a command as Ctrl-C does: what is finished is written and summed up."""
+def signals_end() -> Iterator[Signals]:
+    """Ctrl-C, SIGTERM and SIGHUP end a command cleanly: what is finished is written, summed up.
 
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
+    What was to be ignored, as by ``nohup``, stays so.
+    """
+    signals = Signals()
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    previous = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in numbers:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                previous[number] = signal.signal(number, signals.handle)
     try:
-        yield
+        yield signals
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import sys
 import pytest
 
 from rtrecon import console
-from rtrecon.console import LogHandler, Progress, say, sigterm_interrupts
+from rtrecon.console import LogHandler, Progress, say, signals_end
 
 
 class Terminal(io.StringIO):
@@ -107,14 +106,36 @@ def test_rich_is_imported_by_those_who_see_it_alone() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
-def test_sigterm_is_an_interrupt_while_a_command_runs() -> None:
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", 1)])
+def test_a_signal_is_an_interrupt_while_a_command_runs(number: int) -> None:
+    before = signal.getsignal(number)
 
     def interrupted() -> None:
-        with sigterm_interrupts():
-            os.kill(os.getpid(), signal.SIGTERM)
-            signal.sigtimedwait([], 0.1)
+        with signals_end():
+            signal.raise_signal(number)
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
+def test_a_loop_that_looks_is_not_interrupted() -> None:
+    stopped = []
+    with signals_end() as signals:
+        signals.stop_with(lambda: stopped.append(1))
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+    assert stopped == [1]
+    assert signals.came
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGHUP")
+def test_what_nohup_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with signals_end():
+            signal.raise_signal(signal.SIGHUP)
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

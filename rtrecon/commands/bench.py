@@ -18,7 +18,7 @@ from rtrecon.bench.report import csv_text, make_report, read_report
 from rtrecon.bench.results import Report
 from rtrecon.bench.rows import Row, measure_rows, trace_first
 from rtrecon.bench.table import LiveTable, final_table
-from rtrecon.console import say, sigterm_interrupts
+from rtrecon.console import say, signals_end
 from rtrecon.errors import DataError, OutputError, UserError
 from rtrecon.files import check_target, json_bytes, write_files
 from rtrecon.host import describe_machine
@@ -48,7 +48,7 @@ def run_bench(config: BenchConfig) -> int:
     interrupted = False
     trace: dict[str, Any] | None = None
     table = LiveTable(rows, config.rate, quiet=config.quiet)
-    with tempfile.TemporaryDirectory(prefix="rtrecon-bench-") as folder, sigterm_interrupts():
+    with tempfile.TemporaryDirectory(prefix="rtrecon-bench-") as folder, signals_end():
         try:
             _write_pictures(footage, rows, Path(folder))
             _say_duration(config, rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -17,8 +18,8 @@ from rtrecon.config import (
     OptionalText,
     parse_size,
 )
-from rtrecon.console import Progress, sigterm_interrupts
-from rtrecon.errors import UserError
+from rtrecon.console import Progress, signals_end
+from rtrecon.errors import OutputError, UserError
 from rtrecon.files import check_target, write_json
 from rtrecon.threads import at_sudden_end
 
@@ -123,19 +124,23 @@ def run(config: RunConfig) -> int:
         stall_timeout_s=config.stall_timeout,
         give_up_s=config.give_up,
     )
-    with sigterm_interrupts(), session:
+    with signals_end() as signals, session:
         stats = session.pipeline.stats
         undo = at_sudden_end(lambda: _end_suddenly(config, session))
         try:
+            signals.stop_with(session.stop)
             with Progress("frames", config.max_frames, quiet=config.quiet) as progress:
                 for _ in session.steps():
                     progress.show(stats.frames_processed, f"{stats.recent_fps:.1f} fps")
-        except KeyboardInterrupt:
-            logger.info("interrupted: ending")
         finally:
-            session.close()
-            _finish(config, session)
-            undo()
+            if signals.came:
+                logger.info("interrupted: ending")
+            signals.defer()
+            try:
+                session.close()
+            finally:
+                _finish(config, session)
+                undo()
     return 1 if session.has_failed else 0
 
 
@@ -183,6 +188,7 @@ def _finish(config: RunConfig, session: LiveSession) -> None:
     """Say what was done, write the stats."""
     from rtrecon.host import peak_rss_mb
 
+    is_failing = sys.exception() is not None  # what it fails of is said by the caller
     summary = session.stats()
     latency, processed = summary["latency_ms"], summary["frames_processed"]
     logger.info(
@@ -196,8 +202,14 @@ def _finish(config: RunConfig, session: LiveSession) -> None:
         summary["frames_dropped"],
         peak_rss_mb(),
     )
-    if config.stats is not None:
+    if config.stats is None:
+        return
+    try:
         write_json(config.stats, summary)
+    except OutputError as error:
+        if not is_failing:
+            raise
+        logger.error("%s", error)
 
 
 def _default_source() -> int | str:

@@ -46,11 +46,6 @@ class PreviewWriter:
         """Frames written so far."""
         return self._file.count if self._file is not None else 0
 
-    @property
-    def length_s(self) -> float:
-        """From the first frame to the last."""
-        return self._file.length_s if self._file is not None else 0.0
-
     def write(self, view: ViewFrame, t_s: float) -> None:
         """Append one frame, shown from ``t_s`` on until the next.
 
@@ -77,6 +72,10 @@ class PreviewWriter:
         """Let go of the file as it is."""
         if self._file is not None:
             self._file.give_up()
+
+    def rescued_s(self) -> float | None:
+        """To what time ``part`` can be played after that; None: not at all."""
+        return self._file.rescued_s() if self._file is not None and self.part.exists() else None
 
 
 def compose(view: ViewFrame, t_s: float) -> BgrImage:

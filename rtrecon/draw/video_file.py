@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -35,11 +36,13 @@ _USUAL_RATE_HZ = 30.0
 _MUXER = {
     "movflags": "hybrid_fragmented+default_base_moof",
     "frag_duration": str(int(_FRAGMENT_S * 1e6)),
+    "flush_packets": "1",
 }
 # As cheap as MPEG-4 part 2 in OpenCV was; no picture waits in the encoder.
 _X264 = {"preset": "ultrafast", "tune": "zerolatency", "crf": "23"}
 _VP9 = {"deadline": "realtime", "cpu-used": "8", "crf": "30", "b": "0", "lag-in-frames": "0"}
 _BT601, _BT709 = 6, 1
+_EMPTY = 4096  # bytes: a header without a picture
 
 
 class VideoFile:
@@ -131,12 +134,30 @@ class VideoFile:
         """Let go of the file as it is; of one that was completed too."""
         container, self._container = self._container, None
         if container is not None:
-            self._disk.refuse()  # what is there can be played: nothing is written over it
+            self._disk.refuse()
             try:
                 container.close()
             except Exception as error:  # said already, by whoever gives up
                 logger.debug("%s: %r", self.part, error)
         self._disk.close()
+
+    def rescued_s(self) -> float | None:
+        """To what time ``part`` can be played after `give_up`; None: not at all.
+
+        One that has no picture yet is removed.
+        """
+        last_s = None
+        try:
+            with self._av.open(f"file:{self.part}") as found:
+                for packet in found.demux(found.streams.video[0]):
+                    if packet.pts is not None and packet.time_base is not None:
+                        last_s = float(packet.pts * packet.time_base)
+        except Exception as error:
+            logger.debug("%s: %r", self.part, error)
+        with suppress(OSError):
+            if last_s is None and self.part.stat().st_size < _EMPTY:
+                self.part.unlink()
+        return last_s
 
     def _add_stream(self, container: OutputContainer, rate_hz: float) -> VideoStream:
         has_x264 = "libx264" in self._av.codecs_available
@@ -167,6 +188,7 @@ class VideoFile:
         if self._disk.failure is not None:  # FFmpeg may keep it to itself until the end
             reason = self._disk.failure.strerror or repr(self._disk.failure)
             raise OutputError(f"cannot write {self.path}: {reason}")
+        self._disk.mark_whole()
 
     def _read_back(self) -> None:
         """Its index has every picture, and the first and the last ones can be decoded.
@@ -198,6 +220,7 @@ class _Disk:
         self.failure: OSError | None = None
         self._file: BinaryIO = open_new(part)
         self._synced_s = time.monotonic()
+        self._whole = 0
 
     def write(self, data: bytes) -> int:
         if self.failure is not None:
@@ -217,9 +240,15 @@ class _Disk:
     def tell(self) -> int:
         return os.lseek(self._file.fileno(), 0, os.SEEK_CUR)
 
+    def mark_whole(self) -> None:
+        """What was written so far is made of whole fragments."""
+        self._whole = self.tell()
+
     def refuse(self) -> None:
-        """From now on nothing is written."""
+        """Keep what is whole, which can be played: from now on nothing is written."""
         self.failure = self.failure or OSError(errno.ECANCELED, "given up")
+        with suppress(OSError):
+            os.ftruncate(self._file.fileno(), self._whole)
 
     def sync_sometimes(self) -> None:
         if time.monotonic() - self._synced_s > _SYNC_S:

@@ -170,14 +170,21 @@ class RecordOutput(Output):
         return _write_faces(self.folder, self._last_faces, prefix="")
 
     def _say_what_stays(self) -> None:
-        part = self._preview.part
-        if part.exists() and part.stat().st_size:
+        rescued_s = self._preview.rescued_s()
+        if rescued_s is not None:
             logger.warning(
                 "%s keeps what was written of the video, up to %.1f s: it plays as it is, in a "
                 "browser, VLC or ffplay",
-                part,
-                self._preview.length_s,
+                self._preview.part,
+                rescued_s,
             )
+        elif self._preview.part.exists():
+            logger.warning(
+                "%s keeps what was written of the video, but cannot be played as it is",
+                self._preview.part,
+            )
+        if (self.folder / POSES_PART).exists():
+            logger.warning("%s keeps the rows that were written", self.folder / POSES_PART)
 
 
 def write_snapshot(folder: Path, view: ViewFrame) -> list[Path]:
