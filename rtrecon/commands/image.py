@@ -134,7 +134,7 @@ def run_image(config: ImageConfig) -> int:
         OutputError: the output folder or standard output cannot be written.
     """
     from rtrecon.commands.picture_queue import find_all, read_ahead
-    from rtrecon.console import sigterm_interrupts
+    from rtrecon.console import signals_end
     from rtrecon.host import import_open3d
     from rtrecon.pipeline import Reconstructor
     from rtrecon.stats import RunStats
@@ -167,7 +167,7 @@ def run_image(config: ImageConfig) -> int:
             tally.fail(error, config.debug)
             tally.done += 1
         with (
-            sigterm_interrupts(),
+            signals_end(),
             Progress("pictures", len(paths), quiet=config.quiet) as progress,
         ):
             for index, (path, read) in enumerate(read_ahead(paths)):
