@@ -5,6 +5,7 @@ Nothing heavy is imported here, so that ``rtrecon --help`` is immediate.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,7 +14,10 @@ import tyro
 
 from rtrecon.errors import UserError
 
-__all__ = ["CommonConfig", "ModelConfig", "parse_size"]
+__all__ = ["MOST_FACES", "MOST_THREADS", "CommonConfig", "ModelConfig", "parse_size"]
+
+MOST_FACES, MOST_THREADS = 1000, 1024
+_LARGEST_SIDE_PX = 16384
 
 Provider = Annotated[
     str,
@@ -65,10 +69,10 @@ class ModelConfig(CommonConfig):
     """Write figures of the run to this JSON file."""
 
     def __post_init__(self) -> None:
-        if self.faces < 1:
-            raise UserError(f"--faces must be 1 or more, not {self.faces}")
-        if self.threads is not None and self.threads < 1:
-            raise UserError(f"--threads must be 1 or more, not {self.threads}")
+        if not 1 <= self.faces <= MOST_FACES:
+            raise UserError(f"--faces must be 1 to {MOST_FACES}, not {self.faces}")
+        if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
+            raise UserError(f"--threads must be 1 to {MOST_THREADS}, not {self.threads}")
         if not 40.0 <= self.ipd_mm <= 90.0:
             raise UserError(f"--ipd-mm must be 40 to 90 millimetres, not {self.ipd_mm:g}")
         if self.fov is not None and self.intrinsics is not None:
@@ -85,7 +89,9 @@ def parse_size(text: str | None) -> tuple[int, int] | None:
     """
     if text is None:
         return None
-    width, _, height = text.lower().partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) > 0 and int(height) > 0):
-        raise UserError(f"a size is written as 1280x720, not {text!r}")
-    return int(width), int(height)
+    sides = re.fullmatch(r"([0-9]{1,5})x([0-9]{1,5})", text.lower())
+    if sides is None or not all(0 < int(side) <= _LARGEST_SIDE_PX for side in sides.groups()):
+        raise UserError(
+            f"a size is written as 1280x720, up to {_LARGEST_SIDE_PX} a side, not {text!r}"
+        )
+    return int(sides[1]), int(sides[2])

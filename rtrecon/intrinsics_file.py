@@ -6,13 +6,13 @@ COLMAP, nerfstudio, RealSense and Kalibr use for the same is read too, and COLMA
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rtrecon.errors import DataError
+from rtrecon.json_text import parse_json
 
 __all__ = ["IntrinsicsFields", "parse_intrinsics"]
 
@@ -80,7 +80,7 @@ def parse_intrinsics(text: str) -> IntrinsicsFields:
         raise DataError(f"it is XML: {_WANTED}")
     if start.startswith("%YAML") or re.match(r"[A-Za-z_]\w*:\s", start):
         raise DataError(f"it is YAML: {_WANTED}")
-    return _of_mapping(json.loads(start))
+    return _of_mapping(parse_json(start))
 
 
 def _of_mapping(data: Any) -> IntrinsicsFields:

@@ -7,11 +7,14 @@ it on a thread of its own.
 from __future__ import annotations
 
 import logging
+import numbers
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
+from rtrecon.config import MOST_FACES, MOST_THREADS
 from rtrecon.depth.averaging import MAX_PASSES, predict_averaged
 from rtrecon.depth.extras import EXTRAS
 from rtrecon.depth.model import load_depth_model
@@ -74,18 +77,25 @@ class ReconstructorConfig:
     calibrate: bool = False
 
     def __post_init__(self) -> None:
-        if self.faces < 1:
-            raise ArgumentError(f"faces must be 1 or more, not {self.faces}")
-        if self.fov_deg is not None and not 1.0 <= self.fov_deg < 179.0:
-            raise ArgumentError(f"fov_deg must be 1 to 178 degrees, not {self.fov_deg:g}")
-        if not 40.0 <= self.ipd_mm <= 90.0:
-            raise ArgumentError(f"ipd_mm must be 40 to 90 millimetres, not {self.ipd_mm:g}")
-        if self.threads is not None and self.threads < 1:
-            raise ArgumentError(f"threads must be 1 or more, not {self.threads}")
-        if self.min_face_px is not None and self.min_face_px < 12:
-            raise ArgumentError(f"min_face_px must be 12 or more, not {self.min_face_px}")
-        if not 1 <= self.passes <= MAX_PASSES:
-            raise ArgumentError(f"passes must be 1 to {MAX_PASSES}, not {self.passes}")
+        _check_whole("faces", self.faces, 1, MOST_FACES)
+        if self.fov_deg is not None and not (_is_number(self.fov_deg) and 1 <= self.fov_deg < 179):
+            raise ArgumentError(f"fov_deg must be 1 to 178 degrees, not {self.fov_deg!r}")
+        if not (_is_number(self.ipd_mm) and 40 <= self.ipd_mm <= 90):
+            raise ArgumentError(f"ipd_mm must be 40 to 90 millimetres, not {self.ipd_mm!r}")
+        if self.threads is not None:
+            _check_whole("threads", self.threads, 1, MOST_THREADS)
+        if self.min_face_px is not None:
+            _check_whole("min_face_px", self.min_face_px, 12, 20_000)
+        _check_whole("passes", self.passes, 1, MAX_PASSES)
+
+
+def _check_whole(name: str, value: Any, least: int, most: int) -> None:
+    if not isinstance(value, numbers.Integral) or not least <= int(value) <= most:
+        raise ArgumentError(f"{name} must be a whole number from {least} to {most}, not {value!r}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real)
 
 
 class Reconstructor:
@@ -188,11 +198,15 @@ class Reconstructor:
         The time of a frame drives all filters, so frames must come in order. One from up to a
         second before the last is taken as of the same time; from further back all begins anew.
         Both are said once and counted. `times` holds the stage times of the last call.
+
+        Raises:
+            DataError: it is no such picture.
         """
         if self._closed:
             raise ArgumentError("this Reconstructor was closed: make another one")
         if not isinstance(frame, Frame):
             frame = Frame(frame, 0, time.monotonic_ns())
+        check_picture(frame.image)
         frame = self._in_order(frame)
         self.times = times = FrameTimes()
         intrinsics = self._intrinsics_for(frame)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import logging
+import math
 import re
 import types
 import typing
@@ -14,7 +15,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from rtrecon.errors import ArgumentError, RtreconError, UserError
 
@@ -44,7 +45,7 @@ class Spec:
             ArgumentError: it is not of the form ``NAME[:TARGET][?key=value&...]``.
         """
         match = _SPEC.fullmatch(text)
-        if match is None:
+        if match is None or "\0" in unquote(text):
             raise ArgumentError(f"{text!r} is not of the form NAME[:TARGET][?key=value&...]")
         try:
             pairs = parse_qsl(match["query"] or "", keep_blank_values=True, strict_parsing=True)
@@ -179,8 +180,10 @@ def _read(owner: str, parameter: inspect.Parameter, text: str) -> Any:
             return _SWITCH[text.lower()]
         if kind in (int, float):
             try:
-                return kind(text)
-            except ValueError:
+                number = kind(text)
+                if math.isfinite(number):
+                    return number
+            except (ValueError, OverflowError):
                 continue
         if isinstance(kind, str) and kind == text:  # of a Literal
             return text

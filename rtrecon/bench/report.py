@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from rtrecon.bench.pictures import Footage
 from rtrecon.bench.results import FORMAT, VERSION, Distribution, Report, RowResult
 from rtrecon.bench.rows import Row
 from rtrecon.errors import DataError
+from rtrecon.json_text import read_json
 from rtrecon.stats import WORK_STAGES
 
 __all__ = ["csv_text", "make_report", "read_report"]
@@ -68,7 +68,7 @@ def read_report(path: Path) -> Report:
         DataError: it cannot be read, or is no such file.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
@@ -82,7 +82,7 @@ def read_report(path: Path) -> Report:
         )
     try:
         return Report.of(data)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise DataError(f"{path} is a damaged benchmark: measure again") from error
 
 

@@ -124,12 +124,16 @@ def _open(
     source: int | str | Path, size: tuple[int, int] | None, rate_hz: float | None, loop: bool
 ) -> Source:
     if isinstance(source, int):
+        if not 0 <= source < 10**9:
+            raise SourceError(f"there is no camera {source}: they count from 0")
         return CameraSource(source, size, rate_hz)
     text = str(source)
     if text == "demo":
         return FileSource.of_path(asset_path(DEMO_CLIP.name), loop=loop, name="demo")
-    if text.isdigit():
+    if re.fullmatch("[0-9]{1,9}", text):
         return CameraSource(int(text), size, rate_hz)
+    if "\0" in text:
+        raise SourceError(f"a source with a NUL character in its name, {text!r}, cannot be")
     if _ADDRESS.match(text):
         return open_url(text, loop=loop)
     if (name := re.match(r"[A-Za-z][\w.-]+(?=:)", text)) and SOURCES.has(name[0]):

@@ -77,12 +77,14 @@ class ImageConfig(ModelConfig):
             raise UserError("name at least one picture, folder or glob")
         if not 1 <= self.passes <= MAX_PASSES:
             raise UserError(f"--passes must be 1 to {MAX_PASSES}, not {self.passes}")
-        if self.min_face_px < 12:
-            raise UserError(f"--min-face-px must be 12 or more, not {self.min_face_px}")
+        if not 12 <= self.min_face_px <= 20_000:
+            raise UserError(f"--min-face-px must be 12 to 20000, not {self.min_face_px}")
         if not 0 <= self.smooth <= 1000:
             raise UserError(f"--smooth must be 0 to 1000 steps, not {self.smooth}")
-        if self.decimate is not None and self.decimate < 16:
-            raise UserError(f"--decimate must be 16 triangles or more, not {self.decimate}")
+        if self.decimate is not None and not 16 <= self.decimate <= 100_000_000:
+            raise UserError(
+                f"--decimate must be 16 triangles to a hundred million, not {self.decimate}"
+            )
         self.format_list()
 
     def format_list(self) -> tuple[str, ...]:

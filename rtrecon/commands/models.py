@@ -70,9 +70,9 @@ class ExportConfig(CommonConfig):
     """Replace a model that is in the folder already."""
 
     def __post_init__(self) -> None:
-        if self.size is not None and (self.size[0] != self.size[1] or self.size[0] < 16):
+        if self.size is not None and not 16 <= self.size[0] == self.size[1] <= 2048:
             raise UserError(
-                f"--size must be two equal numbers of 16 or more (crops are square), not "
+                f"--size must be two equal numbers from 16 to 2048 (crops are square), not "
                 f"{self.size[0]} {self.size[1]}"
             )
         if not 17 <= self.opset <= 20:

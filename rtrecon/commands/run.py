@@ -77,10 +77,12 @@ class RunConfig(ModelConfig):
         ModelConfig.__post_init__(self)
         if self.max_frames is not None and self.max_frames < 1:
             raise UserError(f"--max-frames must be 1 or more, not {self.max_frames}")
-        if self.rate is not None and self.rate <= 0:
-            raise UserError(f"--rate must be above zero, not {self.rate:g}")
-        if self.stall_timeout <= 0:
-            raise UserError(f"--stall-timeout must be above zero, not {self.stall_timeout:g}")
+        if self.rate is not None and not 0 < self.rate <= 1000:
+            raise UserError(f"--rate must be above zero, to 1000 Hz, not {self.rate:g}")
+        if not 0 < self.stall_timeout <= 86400:
+            raise UserError(
+                f"--stall-timeout must be above zero, to 86400 s, not {self.stall_timeout:g}"
+            )
         if self.give_up is not None and not self.give_up > 0:
             raise UserError(f"--give-up must be above zero, not {self.give_up:g}")
         parse_size(self.size)

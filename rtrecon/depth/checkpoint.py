@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import re
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rtrecon.errors import MissingExtraError, ModelError
+from rtrecon.json_text import parse_json
 
 if TYPE_CHECKING:
     import torch
@@ -248,7 +248,7 @@ def _file_getter(source: str | Path, offline: bool) -> Callable[[str], str]:
 
 def _json(text: str) -> dict[str, Any]:
     try:
-        data = json.loads(text) if text else {}
+        data = parse_json(text) if text else {}
     except ValueError as error:
         raise ModelError(f"the checkpoint's preprocessor_config.json is not JSON: {error}") from (
             error

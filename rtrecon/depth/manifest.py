@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal, NoReturn, cast, get_args
 
 from rtrecon.depth.onnx_file import read_onnx
 from rtrecon.depth.providers.base import ModelSource
 from rtrecon.errors import ModelError
 from rtrecon.faces.align import CropSpec
+from rtrecon.json_text import read_json
 from rtrecon.shown import plain
 
 __all__ = ["DepthKind", "InputSpec", "Manifest", "ModelFile"]
@@ -30,6 +29,7 @@ _OUTPUT_ROLES = (
     "landmarks",
     "rotation",
 )
+_LARGEST = 1e6  # of the numbers that scale a picture
 _UNIT_M = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 
 
@@ -112,7 +112,7 @@ class Manifest:
         folder = Path(folder)
         path = folder / "model.json"
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = read_json(path)
         except OSError as error:
             raise ModelError(
                 f"cannot read {path}: {error.strerror}; a model is a folder with model.json "
@@ -170,7 +170,7 @@ class _Reader:
         if value is None:
             self._fail(f'"outputs" must name the output {kind!r} or "depth"')
         unit = self._data.get("unit", "m")
-        if unit not in _UNIT_M:
+        if not isinstance(unit, str) or unit not in _UNIT_M:
             self._fail(f'"unit" must be one of {", ".join(_UNIT_M)}, not {unit!r}')
         return Manifest(
             folder=self._path.parent,
@@ -213,7 +213,7 @@ class _Reader:
         low, high = self._numbers(spec, "range", (0.0, 1.0))
         mean = self._numbers(spec, "mean", (0.0, 0.0, 0.0))
         std = self._numbers(spec, "std", (1.0, 1.0, 1.0))
-        if high <= low or min(std) <= 0.0:
+        if high <= low or min(std) < 1.0 / _LARGEST:
             self._fail('"input.range" must rise and "input.std" be above zero')
         return InputSpec(
             name=str(spec.get("name", "image")),
@@ -263,7 +263,8 @@ class _Reader:
             if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
                 self._fail(f'"files.{precision}" must have "file" and "sha256"')
             file = self._path.parent / entry["file"]
-            if Path(entry["file"]).is_absolute() or ".." in Path(entry["file"]).parts:
+            named = PurePath(entry["file"].replace("\\", "/"))
+            if named.is_absolute() or named.drive or ".." in named.parts:
                 self._fail(f'"files.{precision}.file" must lie in the model\'s own folder')
             sha256 = entry.get("sha256")
             if sha256 is not None and not re.fullmatch("[0-9a-fA-F]{64}", str(sha256)):
@@ -300,7 +301,7 @@ class _Reader:
         if (
             not isinstance(values, list | tuple)
             or len(values) != len(default)
-            or not all(isinstance(v, int | float) and math.isfinite(v) for v in values)
+            or not all(isinstance(v, int | float) and abs(v) <= _LARGEST for v in values)
         ):
             self._fail(f'"input.{name}" must be {len(default)} numbers, not {values!r}')
         return tuple(float(v) for v in values)

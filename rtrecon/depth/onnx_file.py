@@ -46,9 +46,10 @@ def read_onnx(path: Path, sha256: str | None = None) -> bytes:
     """
     try:
         content = path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a name with NUL is a ValueError
+        reason = getattr(error, "strerror", None) or str(error)
         raise ModelError(
-            f"cannot read model file {path}: {error.strerror}; fetch the model again"
+            f"cannot read model file {path}: {reason}; fetch the model again"
         ) from error
     found = hashlib.sha256(content).hexdigest()
     if sha256 is not None and found != sha256.lower():

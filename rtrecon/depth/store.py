@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import platformdirs
 
 from rtrecon.errors import ModelError
+from rtrecon.json_text import read_json
 
 __all__ = ["find_model", "list_models", "model_folders", "user_models_folder"]
 
@@ -95,7 +95,7 @@ def _say_if_replaced(name: str, folder: Path) -> None:
 def _is_depth_model(path: Path) -> bool:
     # Other networks have manifests too; a damaged one is listed, so that its use explains itself.
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = read_json(path)
     except (OSError, ValueError):
         return True
     return isinstance(data, dict) and "outputs" in data and "kind" in data

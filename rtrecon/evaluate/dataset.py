@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from rtrecon.capture.pictures import read_picture
 from rtrecon.errors import DataError
+from rtrecon.json_text import read_json
 from rtrecon.types import BgrImage, Float32Array, Float64Array, Intrinsics
 
 __all__ = ["DepthDataset", "DepthSample", "FaceTruth"]
@@ -69,7 +70,7 @@ class DepthDataset:
         self.folder = folder
         path = folder / "meta.json"
         try:
-            meta: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            meta: dict[str, Any] = read_json(path)
             self._camera = {name: float(meta[name]) for name in _CAMERA}
             self._unit_m = float(meta["depth_unit_mm"]) * 1e-3
             self._fps = float(meta.get("fps", 30.0))
@@ -81,7 +82,7 @@ class DepthDataset:
                 f"cannot read {path}: {error.strerror}; a dataset is a folder with meta.json, "
                 "rgb/ and depth/"
             ) from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise DataError(
                 f"{path} is not what it should be ({type(error).__name__}: {error}): it must have "
                 'numbers fx, fy, cx, cy, depth_unit_mm and "frames": [{"id": ...}, ...]'
@@ -93,8 +94,9 @@ class DepthDataset:
             raise DataError(f"{path}: the id {outside[0]!r} leads out of the folder")
         if not self.ids:
             raise DataError(f"{path} names no frame")
-        if self._unit_m <= 0 or self._fps <= 0:
-            raise DataError(f"{path}: depth_unit_mm and fps must be above zero")
+        known = (*self._camera.values(), self._unit_m, self._fps)
+        if not all(map(math.isfinite, known)) or self._unit_m <= 0 or self._fps <= 0:
+            raise DataError(f"{path}: numbers must be finite, depth_unit_mm and fps above zero")
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -135,7 +137,9 @@ class DepthDataset:
                 landmarks68_px=_array(frame, "landmarks68_px", (68, 2)),
                 person=None if frame.get("person") is None else str(frame["person"]),
             )
-        except (TypeError, ValueError) as error:
+            if not math.isfinite(t_s):
+                raise ValueError("t_s must be a time in seconds")
+        except (TypeError, ValueError, OverflowError) as error:
             raise DataError(f"{self.folder}/meta.json: frame {name}: {error}") from error
         intrinsics = Intrinsics(fx, fy, cx, cy, width, height)
         return DepthSample(name, image, depth_m.astype(np.float32), scored, intrinsics, t_s, truth)

@@ -8,7 +8,6 @@ are the same.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import math
 import threading
@@ -23,6 +22,7 @@ from rtrecon.errors import DataError, MissingExtraError, ModelError
 from rtrecon.faces.boxes import move, nms, nms_min, square
 from rtrecon.faces.light import brighten, gain_beside_lamps, gain_for
 from rtrecon.faces.resample import AreaSampler, pixel_spans
+from rtrecon.json_text import read_json
 from rtrecon.types import BgrImage, Face, Float32Array
 
 __all__ = ["Mtcnn", "check_picture", "detect_faces"]
@@ -321,7 +321,7 @@ def _load(folder: Path, threads: int) -> list[Any]:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     sessions = []
     try:
-        manifest = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        manifest = read_json(folder / "model.json")
         for name in ("pnet.onnx", "rnet.onnx", "onet.onnx"):
             content = (folder / name).read_bytes()
             if hashlib.sha256(content).hexdigest() != manifest["files"][name]["sha256"]:

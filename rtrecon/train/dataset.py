@@ -8,7 +8,6 @@ A shard is a folder of plain ``.npy`` arrays, so that reading is a memory map: `
 
 from __future__ import annotations
 
-import json
 import logging
 import multiprocessing
 import os
@@ -24,6 +23,7 @@ import numpy.typing as npt
 from rtrecon.console import Progress
 from rtrecon.errors import DataError, OutputError
 from rtrecon.files import make_draft_folder, make_folder, write_json
+from rtrecon.json_text import read_json
 from rtrecon.train.face_model import FaceModel
 from rtrecon.train.heads.sample import HeadGenerator, Sample
 
@@ -187,7 +187,7 @@ def _check_manifest(out: Path, wanted: dict[str, int]) -> None:
         if not path.exists():
             write_json(path, wanted)
             return
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except OSError as error:
         raise OutputError(f"cannot write into {out}: {error.strerror}") from error
     except ValueError as error:

@@ -15,6 +15,7 @@ import platformdirs
 from rtrecon.depth.providers import nvidia
 from rtrecon.depth.providers.base import ModelSource
 from rtrecon.files import write_json
+from rtrecon.json_text import read_json
 
 if TYPE_CHECKING:
     from rtrecon.depth.manifest import Manifest
@@ -90,7 +91,7 @@ def is_built(key: EngineKey | None) -> bool:
         return False
     folder = engine_folder(key)
     try:
-        said = json.loads((folder / _DONE).read_text(encoding="utf-8"))
+        said = read_json(folder / _DONE)
     except (OSError, ValueError):
         return False
     # The folder's name is a digest: the key is compared too, and the engine must be there.
@@ -113,9 +114,10 @@ def remove_stale(key: EngineKey) -> int:
         if folder == engine_folder(key) or not folder.is_dir():
             continue
         try:
-            said = json.loads((folder / _DONE).read_text(encoding="utf-8"))
+            said = read_json(folder / _DONE)
         except (OSError, ValueError):
             said = {}
+        said = said if isinstance(said, dict) else {}
         same = said.get("precision") == key.precision and said.get("shape") == list(key.shape)
         if not said or (same and said.get("gpu") == key.gpu):
             shutil.rmtree(folder, ignore_errors=True)
