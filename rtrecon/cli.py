@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import io
 import logging
@@ -20,6 +21,8 @@ from rtrecon.threads import end_process
 __all__ = ["entry", "main"]
 
 logger = logging.getLogger("rtrecon")
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # what our own files say as errors of ours
 
 
 class Command(NamedTuple):
@@ -73,6 +76,7 @@ COMMANDS = {
 
 def entry() -> NoReturn:
     """The program: as `main`, and the process ends with it, whatever hangs in a driver."""
+    _open_closed_streams()
     end_process(main())
 
 
@@ -112,6 +116,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has gone: nothing is left to tell it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        if debug or error.errno not in _FULL:
+            raise
+        logger.error("standard output cannot be written: %s", error.strerror)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
 
 
 def _parse(command: Command, name: str, arguments: list[str]) -> Any:
@@ -139,6 +149,21 @@ def _parse(command: Command, name: str, arguments: list[str]) -> Any:
     except SystemExit:
         parse(shown)
         raise
+
+
+def _open_closed_streams() -> None:
+    """Nothing in place of standard streams that whoever started us has closed.
+
+    The first files that are opened would take their numbers, and get what libraries print.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            mode = "r" if number == 0 else "w"
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123
 
 
 def _load(spec: str) -> Callable[..., Any]:

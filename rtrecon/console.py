@@ -69,7 +69,7 @@ class Progress:
         self._rich: RichProgress | None = None
         self._next_s = 0.0
         terminal = sys.stderr if stream is None else stream
-        if quiet or not terminal.isatty():
+        if quiet or terminal is None or not terminal.isatty():  # None: it was closed
             return
         # A tenth of a second that only those pay who see it.
         from rich import progress

@@ -20,7 +20,10 @@ _said: set[str] = set()  # models whose place was told in this process
 
 def user_models_folder() -> Path:
     """The folder for models that a user has added; it may not exist."""
-    return Path(platformdirs.user_data_dir("rtrecon", appauthor=False)) / "models"
+    try:
+        return Path(platformdirs.user_data_dir("rtrecon", appauthor=False)) / "models"
+    except RuntimeError:  # a user without a home folder, as in a container
+        return Path(os.devnull) / "models"  # where nothing can be, and nothing is made
 
 
 def model_folders() -> list[Path]:
@@ -33,7 +36,7 @@ def list_models() -> dict[str, Path]:
     """Name to folder of every depth model that is installed; the first of a name wins."""
     found: dict[str, Path] = {}
     for folder in model_folders():
-        if not folder.is_dir():
+        if not os.path.isdir(folder):  # noqa: PTH112 - False where it may not be looked at
             continue
         for path in sorted(folder.glob("*/model.json")):
             if path.parent.name not in found and _is_depth_model(path):
