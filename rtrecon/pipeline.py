@@ -29,10 +29,13 @@ from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.geometry.stage import GeometryStage
 from rtrecon.stats import FrameTimes
 from rtrecon.types import DEFAULT_FOV_DEG, BgrImage, Frame, Intrinsics, TrackedFace
+from rtrecon.upright import ODD_DISAGREEMENT, disagreement, second_opinion
 
 __all__ = ["Reconstructor", "ReconstructorConfig", "reconstruct"]
 
 logger = logging.getLogger(__name__)
+
+_ODD_FRAMES = 30  # in a row, until they are said
 
 _MOST_BACK_S = 1.0  # a clock or a container that stumbles; further back is another film
 
@@ -106,6 +109,8 @@ class Reconstructor:
 
     Attributes:
         config: what it was made from.
+        turn_deg: without ``temporal``, by how many degrees clockwise, 0, 90, 180 or 270, the last
+            picture is to be turned to be upright; its faces are found then.
         times: stage times of the last call.
         times_refused: frames that came from before the last one, so far.
 
@@ -171,6 +176,8 @@ class Reconstructor:
         self._expression = ExpressionStage(temporal=temporal, calibrate=calibrate)
         self._next_id = 0
         self._closed = False
+        self._odd_frames = 0
+        self.turn_deg = 0
         self._t_ns: int | None = None
         self.times_refused = 0
         self.times = FrameTimes()
@@ -217,7 +224,24 @@ class Reconstructor:
         times.align = time.perf_counter_ns() - start_ns
         results = self._reconstruct(frame, intrinsics, tracked, crops, times) if tracked else []
         self._forget([face.id for face in tracked])
-        return results
+        if self._temporal:
+            self._say_if_odd(results)
+            return results
+        opinion = second_opinion(frame.image, results, self._mtcnn, self._min_face_px)
+        self.turn_deg = opinion.turn_deg
+        return opinion.faces
+
+    def _say_if_odd(self, faces: Sequence[FaceReconstruction]) -> None:
+        """Warn once of a face whose landmarks do not fit for long: a camera upside down."""
+        if self._odd_frames >= _ODD_FRAMES:
+            return
+        is_odd = any((disagreement(face) or 0.0) > ODD_DISAGREEMENT for face in faces)
+        self._odd_frames = self._odd_frames + 1 if is_odd else 0
+        if self._odd_frames == _ODD_FRAMES:
+            logger.warning(
+                "a face's landmarks do not fit what the depth model sees: is the camera upright, "
+                "and the face whole?"
+            )
 
     def reset(self) -> None:
         """Forget all faces, as before the first frame; counts go on."""

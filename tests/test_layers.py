@@ -23,7 +23,7 @@ depth
 geometry
 expression
 head
-pipeline
+upright pipeline
 result output
 fanout
 live_pipeline

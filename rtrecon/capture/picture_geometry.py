@@ -20,7 +20,7 @@ from rtrecon.types import BgrImage
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["PictureGeometry", "read_geometry"]
+__all__ = ["PictureGeometry", "bring_upright", "read_geometry"]
 
 _FULL_FRAME_DIAGONAL_MM = math.hypot(36.0, 24.0)
 _LEAST_35MM, _MOST_35MM = 8.0, 4000.0  # shorter ones are fisheyes, which are no pinhole cameras
@@ -62,8 +62,13 @@ class PictureGeometry:
             image = np.asarray(
                 cv2.resize(image, self.stretched, interpolation=cv2.INTER_LINEAR), dtype=np.uint8
             )
-        turn = _UPRIGHT.get(self.orientation)
-        return image if turn is None else np.asarray(turn(image), dtype=np.uint8)
+        return bring_upright(image, self.orientation)
+
+
+def bring_upright(image: BgrImage, orientation: int) -> BgrImage:
+    """``image`` turned and mirrored as EXIF's ``orientation`` (1 to 8) says it is to be shown."""
+    turn = _UPRIGHT.get(orientation)
+    return image if turn is None else np.asarray(turn(image), dtype=np.uint8)
 
 
 def read_geometry(picture: Image.Image, head: bytes) -> PictureGeometry:

@@ -11,11 +11,11 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtrecon.capture.picture_geometry import PictureGeometry, read_geometry
+from rtrecon.capture.picture_geometry import PictureGeometry, bring_upright, read_geometry
 from rtrecon.capture.picture_kinds import (
     HEAD_BYTES,
     is_picture,
@@ -69,6 +69,11 @@ class Picture:
         """From the file's focal length; None if it has none."""
         height, width = self.image.shape[:2]
         return None if self.fov_deg is None else Intrinsics.from_fov(width, height, self.fov_deg)
+
+    def turned(self, turn_deg: int) -> Picture:
+        """Turned clockwise by 90, 180 or 270 degrees."""
+        orientation = {90: 6, 180: 3, 270: 8}[turn_deg]
+        return replace(self, image=bring_upright(self.image, orientation))
 
 
 def find_pictures(patterns: Sequence[str]) -> list[Path]:

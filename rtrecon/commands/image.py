@@ -225,6 +225,11 @@ def _process(
     if formats and not config.overwrite:
         _refuse_existing(path, config.out, formats)
     faces = reconstructor(Frame(picture.image, index, start_ns, picture.intrinsics))
+    turn_deg = reconstructor.turn_deg
+    if turn_deg:
+        picture = picture.turned(turn_deg)
+        logger.info("%s is turned by %d degrees clockwise", path, turn_deg)
+        faces = reconstructor(Frame(picture.image, index, start_ns, picture.intrinsics))
     _add_times(stats, reconstructor, start_ns, has_face=bool(faces))
     if not faces:
         raise DataError(f"no face found in {path}: nothing written")
@@ -235,7 +240,7 @@ def _process(
         base = config.out / f"{_output_stem(path)}.face{number}"
         written = _encode(picture, face, base, formats, config)
         files.update(written)
-        lines.append(_json_line(path, number, face, camera, written))
+        lines.append(_json_line(path, number, face, camera, turn_deg, written))
     write_files(files, overwrite=config.overwrite)
     return lines
 
@@ -324,7 +329,12 @@ def _camera_source(config: ImageConfig, picture: Picture) -> str:
 
 
 def _json_line(
-    path: Path, number: int, face: FaceReconstruction, camera: str, files: dict[Path, bytes]
+    path: Path,
+    number: int,
+    face: FaceReconstruction,
+    camera: str,
+    turn_deg: int,
+    files: dict[Path, bytes],
 ) -> str:
     row: dict[str, Any] = {
         "picture": str(path),
@@ -335,6 +345,7 @@ def _json_line(
         "distance_m": round(float(face.z_ref_m), 4),
         "points": int(face.grid.valid.sum()),
         "intrinsics": camera,
+        "turned_deg": turn_deg,
         "files": [str(file) for file in files],
     }
     return json.dumps(row)
