@@ -34,7 +34,7 @@ _KEYFRAME_EVERY = 60
 _USUAL_RATE_HZ = 30.0
 # Fragments while it is written; its index, like that of any MP4, once it is whole.
 _MUXER = {
-    "movflags": "hybrid_fragmented+default_base_moof",
+    "movflags": "hybrid_fragmented+empty_moov+default_base_moof",
     "frag_duration": str(int(_FRAGMENT_S * 1e6)),
     "flush_packets": "1",
 }
