@@ -29,6 +29,7 @@ fanout
 live_pipeline
 mesh
 draw
+avatar
 outputs
 session
 models

@@ -1,0 +1,105 @@
+"""Where a person's head is when it is at rest, learnt from where it is.
+
+The first second before the screen is averaged; from then on what is neutral follows slowly, and
+only a head that is near it. A head that is turned away is no head at rest: until one is seen,
+neutral is what faces the camera.
+"""
+
+from __future__ import annotations
+
+import math
+
+from rtrecon.avatar.rotations import (
+    IDENTITY,
+    Quaternion,
+    Vector,
+    angle_between,
+    conjugate,
+    from_angles,
+    multiply,
+    rotate,
+    to_angles,
+    toward,
+)
+
+__all__ = ["HeadNeutral"]
+
+# A camera stands above or below the screen rather than beside it, and a person's own "straight
+# ahead" differs most in pitch.
+_MOST_PITCH, _MOST_YAW, _MOST_ROLL = math.radians(30.0), math.radians(12.0), math.radians(12.0)
+_LEARNING_S = 1.0
+_HEAD_START_S = 0.2  # keeps the first picture from counting for all
+_NEAR_RAD, _NEAR_M = math.radians(20.0), 0.3
+_DRIFT_RAD_PER_S, _DRIFT_M_PER_S = math.radians(0.1), 0.001
+_OTHER_RAD, _OTHER_M = math.radians(25.0), 0.4  # so far off, another person sits elsewhere
+
+
+class HeadNeutral:
+    """A head's turn and place from its own neutral."""
+
+    def __init__(self) -> None:
+        self.rotation: Quaternion = IDENTITY
+        self.position_m: Vector = (0.0, 0.0, 0.6)
+        self._learnt_s = 0.0
+        self._known = False
+
+    def forget(self) -> None:
+        """Learn it anew, from the next head on."""
+        self._known, self._learnt_s = False, 0.0
+
+    def someone_else(self, rotation: Quaternion, position_m: Vector) -> None:
+        """A face that was not followed before: begins anew where it is too far from neutral."""
+        if self._known and (
+            angle_between(rotation, self.rotation) > _OTHER_RAD
+            or math.dist(position_m, self.position_m) > _OTHER_M
+        ):
+            self.forget()
+
+    def learn(self, rotation: Quaternion, position_m: Vector, dt_s: float) -> None:
+        """A head in the camera's frame, ``dt_s`` after the last one."""
+        rests = _may_rest(rotation, position_m)
+        if not self._known:
+            self._known = True
+            self.rotation = rotation if rests else _facing_camera(position_m)
+            self.position_m = position_m
+        if self._learnt_s < _LEARNING_S:
+            if rests:
+                share = dt_s / (self._learnt_s + dt_s + _HEAD_START_S)
+                self._learnt_s += dt_s
+                self.rotation = toward(self.rotation, rotation, share)
+                self.position_m = _between(self.position_m, position_m, share)
+            return
+        angle = angle_between(rotation, self.rotation)
+        if 0.0 < angle < _NEAR_RAD:
+            share = min(1.0, _DRIFT_RAD_PER_S * dt_s / angle)
+            self.rotation = toward(self.rotation, rotation, share)
+        distance = math.dist(position_m, self.position_m)
+        if 0.0 < distance < _NEAR_M:
+            share = min(1.0, _DRIFT_M_PER_S * dt_s / distance)
+            self.position_m = _between(self.position_m, position_m, share)
+
+    def apply(self, rotation: Quaternion, position_m: Vector) -> tuple[Quaternion, Vector]:
+        """Turn and place seen from the neutral head."""
+        back = conjugate(self.rotation)
+        a, b = position_m, self.position_m
+        return multiply(back, rotation), rotate(back, (a[0] - b[0], a[1] - b[1], a[2] - b[2]))
+
+
+def _facing_camera(position_m: Vector) -> Quaternion:
+    """Of a head there that looks into the lens: its z axis lies along the ray."""
+    x, y, z = position_m
+    return from_angles(math.atan2(-y, math.hypot(x, z)), math.atan2(x, z), 0.0)
+
+
+def _may_rest(rotation: Quaternion, position_m: Vector) -> bool:
+    facing = _facing_camera(position_m)
+    pitch, yaw, roll = to_angles(multiply(conjugate(facing), rotation))
+    return abs(pitch) < _MOST_PITCH and abs(yaw) < _MOST_YAW and abs(roll) < _MOST_ROLL
+
+
+def _between(a: Vector, b: Vector, share: float) -> Vector:
+    return (
+        a[0] + share * (b[0] - a[0]),
+        a[1] + share * (b[1] - a[1]),
+        a[2] + share * (b[2] - a[2]),
+    )

@@ -1,0 +1,195 @@
+"""From the results of a run to its `AvatarFrame`, once a result, however many outputs want it.
+
+Coefficients and pose come filtered (`rtrecon.expression.filter`, `rtrecon.geometry.steady`), a
+part of the face each by its own cutoff: nothing is filtered twice.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rtrecon.avatar.frame import AvatarFrame, eyes_of
+from rtrecon.avatar.lids import LidPolicy, Lids
+from rtrecon.avatar.neutral import HeadNeutral
+from rtrecon.avatar.presence import HOLD_S, Posture, Presence
+from rtrecon.avatar.rotations import Quaternion, Vector, from_matrix
+from rtrecon.errors import ArgumentError
+from rtrecon.expression.calibration import Calibration
+from rtrecon.expression.names import ARKIT_NAMES, group_of
+from rtrecon.geometry.reconstruction import FaceReconstruction
+from rtrecon.result import LiveResult
+from rtrecon.types import Float32Array
+
+__all__ = ["AvatarSettings", "AvatarStage"]
+
+_REMEMBERED = 8  # results of which an output that lags may still ask for
+_SAME_PERSON_M = 0.15  # a face under a new id this near to the one just lost is the same
+_LONGEST_STEP_S = 0.5
+_COUNT = len(ARKIT_NAMES)
+
+
+@dataclass(frozen=True, slots=True)
+class AvatarSettings:
+    """How a face becomes an avatar's. The defaults need no tuning.
+
+    Attributes:
+        calibrate: learn where the head is at rest and what the face does at rest; without it
+            turns are from the camera's axis, and distances from the camera.
+        gain: of all coefficients but those of the gaze.
+        dead_zone: what is less than this much of a coefficient is none.
+        lids: ``wink``, ``link`` or ``free``, see `LidPolicy`.
+    """
+
+    calibrate: bool = True
+    gain: float = 1.0
+    dead_zone: float = 0.02
+    lids: LidPolicy = "wink"
+
+    def __post_init__(self) -> None:
+        if not 0.1 <= self.gain <= 5.0:
+            raise ArgumentError(f"gain must be 0.1 to 5, not {self.gain:g}")
+        if not 0.0 <= self.dead_zone <= 0.5:
+            raise ArgumentError(f"dead_zone must be 0 to 0.5, not {self.dead_zone:g}")
+
+
+class AvatarStage:
+    """The chain: which face, calibration, gain, lids, and what is shown while nobody is there.
+
+    May be asked from several threads: the first that asks for a result makes its frame, the
+    others get the same one.
+    """
+
+    def __init__(self, settings: AvatarSettings | None = None) -> None:
+        self.settings = settings or AvatarSettings()
+        self._lock = threading.Lock()
+        self._made: deque[tuple[LiveResult, AvatarFrame]] = deque(maxlen=_REMEMBERED)
+        self._neutral = HeadNeutral()
+        self._calibration = Calibration.none(ARKIT_NAMES)
+        self._lids = Lids(self.settings.lids)
+        self._presence = Presence(_COUNT)
+        self._names: tuple[str, ...] = ()
+        self._place: npt.NDArray[np.intp] = np.zeros(0, dtype=np.intp)
+        self._from: npt.NDArray[np.intp] = np.zeros(0, dtype=np.intp)
+        self._face_id: int | None = None
+        self._seen_s = self._t_s = 0.0
+        self._last_at: Vector = (0.0, 0.0, 0.0)
+        moved = np.array([group_of(name) != "gaze" for name in ARKIT_NAMES])
+        self._gain = np.where(moved, self.settings.gain, 1.0).astype(np.float32)
+        # A gaze that is not stretched keeps both eyes on one point.
+        self._dead = np.where(moved, self.settings.dead_zone, 0.0).astype(np.float32)
+
+    def frame(self, result: LiveResult) -> AvatarFrame:
+        """The frame of ``result``; of a newer one, for an output that lags behind others.
+
+        The lock is held while a frame is made: whoever waits for it wants that very frame.
+        """
+        with self._lock:
+            for known, frame in self._made:
+                if known is result:
+                    return frame
+            if self._made and result.frame.t_capture_ns < self._made[-1][0].frame.t_capture_ns:
+                return self._made[-1][1]
+            made = self._make(result)
+            self._made.append((result, made))
+            return made
+
+    def recalibrate(self) -> None:
+        """Take the head as it is from now on, and the face, as neutral anew."""
+        with self._lock:
+            self._neutral.forget()
+            self._calibration = Calibration.none(ARKIT_NAMES)
+
+    def _make(self, result: LiveResult) -> AvatarFrame:
+        t_s = result.frame.t_ns * 1e-9
+        dt_s = min(max(t_s - self._t_s, 0.0), _LONGEST_STEP_S)
+        if t_s < self._t_s:  # a film that begins again
+            self._seen_s = t_s
+        self._t_s = t_s
+        face = self._choose(result.faces, t_s)
+        posture, state = self._presence(None if face is None else self._look(face, dt_s), t_s)
+        values = posture.coefficients
+        values.flags.writeable = False
+        height, width = result.frame.image.shape[:2]
+        return AvatarFrame(
+            t_s=t_s,
+            sequence=result.frame.index,
+            face_id=None if face is None else face.id,
+            rotation=posture.rotation,
+            position_m=posture.position_m,
+            coefficients=values,
+            eyes=eyes_of(values),
+            state=state,
+            origin_m=self._neutral.position_m,
+            size_px=(width, height),
+            landmarks68_px=None if face is None else face.landmarks68_px,
+            landmarks68_face=None if face is None else _landmarks_in_face(face),
+        )
+
+    def _choose(self, faces: Sequence[FaceReconstruction], t_s: float) -> FaceReconstruction | None:
+        """The face that is followed as long as it is there; then the largest."""
+        followed = next((face for face in faces if face.id == self._face_id), None)
+        if followed is None and faces:
+            largest = max(faces, key=_area)
+            known = self._face_id is not None
+            near = np.linalg.norm(largest.T_camera_face[:3, 3] - self._last_at) < _SAME_PERSON_M
+            if known and not near and t_s - self._seen_s < HOLD_S:
+                return None
+            followed = largest
+            self._face_id = largest.id
+            self._neutral.someone_else(*_pose(largest))
+        if followed is not None:
+            self._seen_s = t_s
+        return followed
+
+    def _look(self, face: FaceReconstruction, dt_s: float) -> Posture:
+        rotation, position_m = _pose(face)
+        self._last_at = position_m
+        values = self._named(face)
+        if self.settings.calibrate:
+            self._neutral.learn(rotation, position_m, dt_s)
+            rotation, position_m = self._neutral.apply(rotation, position_m)
+            self._calibration = self._calibration.learn(values, dt_s)
+            values = self._calibration.apply(values)
+        values = (values - self._dead) / (1.0 - self._dead) * self._gain
+        values = np.clip(np.nan_to_num(values), 0.0, 1.0).astype(np.float32)
+        self._lids(values)
+        return Posture(rotation, position_m, values)
+
+    def _named(self, face: FaceReconstruction) -> Float32Array:
+        """(52,) in ARKit's order; what the model does not give is 0."""
+        values = np.zeros(_COUNT, dtype=np.float32)
+        if face.expression is None:
+            return values
+        if face.expression.names != self._names:
+            self._names = face.expression.names
+            pairs = [
+                (k, ARKIT_NAMES.index(n)) for k, n in enumerate(self._names) if n in ARKIT_NAMES
+            ]
+            self._from = np.array([k for k, _ in pairs], dtype=np.intp)
+            self._place = np.array([k for _, k in pairs], dtype=np.intp)
+        values[self._place] = np.asarray(face.expression)[self._from]
+        return values
+
+
+def _pose(face: FaceReconstruction) -> tuple[Quaternion, Vector]:
+    x, y, z = face.T_camera_face[:3, 3].tolist()
+    return from_matrix(face.T_camera_face[:3, :3]), (x, y, z)
+
+
+def _area(face: FaceReconstruction) -> float:
+    x0, y0, x1, y1 = face.box_px.tolist()
+    return float((x1 - x0) * (y1 - y0))
+
+
+def _landmarks_in_face(face: FaceReconstruction) -> Float32Array | None:
+    points = face.landmarks68_camera
+    if points is None:
+        return None
+    T = face.T_camera_face
+    return np.asarray((points - T[:3, 3]) @ T[:3, :3], dtype=np.float32)

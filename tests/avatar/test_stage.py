@@ -1,0 +1,214 @@
+"""The chain: neutral, lids, gain, and what is shown while nobody is there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rtrecon.avatar.frame import AvatarFrame
+from rtrecon.avatar.rotations import from_matrix, to_angles
+from rtrecon.avatar.stage import AvatarSettings, AvatarStage
+from rtrecon.errors import ArgumentError
+from rtrecon.expression.names import ARKIT_NAMES
+from rtrecon.result import LiveResult
+from rtrecon.types import Frame
+from tests.avatar.faces import PICTURE, face, result, turned
+
+RAW = AvatarSettings(calibrate=False, dead_zone=0.0)
+CLIP = Path(__file__).parents[1] / "data" / "head-clip" / "meta.json"
+
+
+def angles_deg(frame: AvatarFrame) -> list[float]:
+    return np.degrees(to_angles(frame.rotation)).tolist()
+
+
+def settle(stage: AvatarStage, *, seconds: float = 2.0, **kwargs: object) -> float:
+    """A face at rest for that long; when that ended."""
+    count = round(seconds * 30)
+    for k in range(count):
+        stage.frame(result(k / 30, face(**kwargs), index=k))  # type: ignore[arg-type]
+    return count / 30
+
+
+def test_a_head_at_rest_reads_nothing_wherever_the_camera_stands() -> None:
+    rest = {"rotation": turned(17, 8, 3), "at_m": (0.05, 0.1, 0.6)}
+    stage = AvatarStage()
+    t_s = settle(stage, **rest)
+    frame = stage.frame(result(t_s, face(**rest)))  # type: ignore[arg-type]
+    assert angles_deg(frame) == pytest.approx([0, 0, 0], abs=0.01)
+    assert frame.position_m == pytest.approx((0, 0, 0), abs=1e-6)
+    assert frame.origin_m == pytest.approx((0.05, 0.1, 0.6), abs=1e-6)
+
+
+@pytest.mark.parametrize("turn", [(15, 0, 0), (0, 25, 0), (0, 0, -20)])
+def test_turns_from_rest_keep_their_axis_and_side(turn: tuple[float, float, float]) -> None:
+    stage = AvatarStage()
+    t_s = settle(stage)
+    frame = stage.frame(result(t_s, face(turned(*turn), at_m=(0.02, 0.0, 0.5))))
+    assert angles_deg(frame) == pytest.approx(turn, abs=0.05)
+    assert frame.position_m == pytest.approx((0.02, 0.0, 0.0), abs=1e-3)
+
+
+def test_a_head_that_is_turned_away_is_not_taken_as_rest() -> None:
+    stage = AvatarStage()
+    t_s = settle(stage, rotation=turned(0, 30, 0))
+    assert angles_deg(stage.frame(result(t_s, face(turned(0, 30, 0))))) == pytest.approx(
+        [0, 30, 0], abs=0.5
+    )
+    for k in range(60):  # and is mended when it looks ahead
+        last = stage.frame(result(t_s + k / 30, face(turned(5, 0, 0))))
+    assert angles_deg(last) == pytest.approx([0, 0, 0], abs=1.0)
+
+
+def test_neutral_follows_slowly_and_not_a_long_look_aside() -> None:
+    stage = AvatarStage()
+    t_s = settle(stage)
+    for k in range(900):
+        frame = stage.frame(result(t_s + k / 30, face(turned(0, 40, 0))))
+    assert angles_deg(frame)[1] == pytest.approx(40, abs=0.1)
+
+
+def test_coefficients_in_arkits_order_with_no_tongue() -> None:
+    frame = AvatarStage(RAW).frame(result(0.0, face(jawOpen=0.7, browInnerUp=0.2)))
+    assert frame.coefficients.shape == (52,)
+    assert (frame["jawOpen"], frame["browInnerUp"]) == pytest.approx((0.7, 0.2))
+    assert frame["tongueOut"] == 0.0
+    assert not frame.coefficients.flags.writeable
+
+
+def test_gain_leaves_the_gaze() -> None:
+    stage = AvatarStage(AvatarSettings(calibrate=False, dead_zone=0.1, gain=2.0))
+    frame = stage.frame(result(0.0, face(jawOpen=0.37, mouthLeft=0.05, eyeLookUpLeft=0.3)))
+    assert frame["jawOpen"] == pytest.approx(0.6)
+    assert frame["mouthLeft"] == 0.0
+    assert frame["eyeLookUpLeft"] == pytest.approx(0.3)
+
+
+def test_lids_blink_together_and_wink_apart() -> None:
+    stage = AvatarStage(RAW)
+    blink = stage.frame(result(0.0, face(eyeBlinkLeft=0.9, eyeBlinkRight=0.8)))
+    assert blink["eyeBlinkRight"] == pytest.approx(0.9)
+    most_of_other = 0.0
+    for k in range(31):
+        left = 1.0 - abs(k - 15) / 15
+        frame = stage.frame(result(1.0 + k / 30, face(eyeBlinkLeft=left)))
+        most_of_other = max(most_of_other, frame["eyeBlinkRight"])
+        assert frame["eyeBlinkLeft"] == pytest.approx(left, abs=1e-6)
+    assert most_of_other < 0.2
+    right = stage.frame(result(3.0, face(eyeBlinkRight=0.9)))
+    assert (right["eyeBlinkLeft"], right["eyeBlinkRight"]) == pytest.approx((0.0, 0.9))
+
+
+def test_lids_linked_and_free() -> None:
+    wink = face(eyeBlinkLeft=0.9, eyeBlinkRight=0.1)
+    linked = AvatarStage(AvatarSettings(False, dead_zone=0, lids="link")).frame(result(0.0, wink))
+    assert linked["eyeBlinkRight"] == pytest.approx(0.9)
+    near = face(eyeBlinkLeft=0.5, eyeBlinkRight=0.4)
+    free = AvatarStage(AvatarSettings(False, dead_zone=0, lids="free")).frame(result(0.0, near))
+    assert (free["eyeBlinkLeft"], free["eyeBlinkRight"]) == pytest.approx((0.5, 0.4))
+
+
+def test_the_eye_under_a_closing_lid_looks_as_the_other() -> None:
+    frame = AvatarStage(RAW).frame(
+        result(0.0, face(eyeBlinkLeft=0.95, eyeLookDownLeft=0.9, eyeLookInRight=0.4))
+    )
+    left, right = frame.eyes
+    assert right.yaw_rad < 0.0  # toward the nose, which is the own left of the right eye
+    assert (left.yaw_rad, left.pitch_rad) == pytest.approx((right.yaw_rad, right.pitch_rad))
+
+
+def test_hold_ease_lost_and_back() -> None:
+    stage = AvatarStage(RAW)
+    seen = stage.frame(result(0.0, face(turned(0, 20, 0), jawOpen=1.0)))
+    assert (seen.state, seen.face_id) == ("tracked", 0)
+    shown = [stage.frame(result(0.1 + k / 100, index=k)) for k in range(100)]
+    assert all(f.face_id is None for f in shown)
+    assert [shown[k].state for k in (0, 29, 31, 79, 81, 99)] == [
+        "held", "held", "easing", "easing", "lost", "lost",
+    ]  # fmt: skip
+    assert [f.is_tracked for f in shown].count(True) == 30
+    assert shown[29]["jawOpen"] == 1.0
+    yaw = [angles_deg(f)[1] for f in shown]
+    assert np.diff(yaw).max() <= 1e-9  # only toward neutral
+    assert np.abs(np.diff(yaw)).max() < 1.0  # and without a jump
+    assert yaw[-1] == 0.0
+    assert shown[-1]["jawOpen"] == 0.0
+    back = [
+        stage.frame(result(1.2 + k / 100, face(turned(0, 20, 0), jawOpen=1.0))) for k in range(30)
+    ]
+    assert all(f.state == "tracked" for f in back)
+    assert back[0]["jawOpen"] == pytest.approx(0.0)
+    assert 0.2 < back[10]["jawOpen"] < 0.8
+    assert back[20]["jawOpen"] == 1.0
+
+
+def test_one_face_is_followed_among_several() -> None:
+    stage = AvatarStage(RAW)
+    far = face(at_m=(0.4, 0, 0.9), id=2)
+    far.box_px = far.box_px * 0.5
+    assert stage.frame(result(0.0, far, face(id=1))).face_id == 1
+    far.box_px = far.box_px * 9
+    assert stage.frame(result(0.1, far, face(id=1))).face_id == 1  # though the other is larger now
+    assert stage.frame(result(0.2, far)).state == "held"
+    assert stage.frame(result(0.5, far)).face_id == 2
+
+
+def test_a_new_id_in_the_same_place_is_the_same_person() -> None:
+    stage = AvatarStage(RAW)
+    stage.frame(result(0.0, face(id=1)))
+    assert stage.frame(result(0.05, face(id=7, at_m=(0.01, 0, 0.5)))).state == "tracked"
+
+
+def test_a_result_has_one_frame_for_all_outputs() -> None:
+    stage = AvatarStage()
+    results = [result(k / 30, face(), index=k) for k in range(20)]
+    made = [stage.frame(r) for r in results]
+    assert stage.frame(results[-1]) is made[-1]
+    assert stage.frame(results[-3]) is made[-3]
+    assert stage.frame(results[0]) is made[-1]  # long past: an output that lags gets the newest
+
+
+def test_a_film_that_begins_again_goes_on() -> None:
+    stage = AvatarStage(RAW)
+    for k, t_s in enumerate((9.0, 9.5, 0.0, 0.03)):
+        picture = Frame(PICTURE, k, k, t_media_ns=round(t_s * 1e9))
+        frame = stage.frame(LiveResult(picture, [face(jawOpen=k / 4)], 1.0))
+    assert frame.state == "tracked"
+    assert frame["jawOpen"] == pytest.approx(0.75)
+
+
+def test_another_models_coefficients() -> None:
+    nothing = face()
+    nothing.expression = None
+    frame = AvatarStage(RAW).frame(result(0.0, nothing))
+    assert frame.coefficients.sum() == 0.0
+
+
+@pytest.mark.parametrize("wrong", [{"gain": 0.0}, {"dead_zone": 0.9}])
+def test_settings_out_of_range(wrong: dict[str, float]) -> None:
+    with pytest.raises(ArgumentError, match=next(iter(wrong))):
+        AvatarSettings(**wrong)  # type: ignore[arg-type]
+
+
+def test_truth_of_a_rendered_clip_comes_through() -> None:
+    """Four seconds of a head that turns, talks and winks: angles and coefficients stay its own."""
+    frames = json.loads(CLIP.read_text(encoding="utf-8"))["frames"]
+    stage = AvatarStage()
+    t_s = settle(stage, rotation=turned(6, 0, 2))
+    truth, shown, true_values, values = [], [], [], []
+    for k, entry in enumerate(frames):
+        head = face(
+            from_matrix(np.array(entry["R_camera_face"])),
+            **dict(zip(ARKIT_NAMES, entry["expression"], strict=False)),
+        )
+        frame = stage.frame(result(t_s + k / 6, head))
+        truth.append(np.degrees(to_angles(from_matrix(head.T_camera_face[:3, :3]))))
+        shown.append(angles_deg(frame))
+        true_values.append(entry["expression"])
+        values.append(frame.coefficients[:51])
+    for axis in range(3):
+        assert np.corrcoef(np.array(truth)[:, axis], np.array(shown)[:, axis])[0, 1] > 0.95
+    assert np.abs(np.array(values) - true_values).mean() < 0.03
