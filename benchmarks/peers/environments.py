@@ -118,7 +118,7 @@ def _base_python(environment: Environment) -> str:
 
 def _imports(python: Path, module: str) -> bool:
     try:
-        done = subprocess.run([str(python), "-c", f"import {module}"], capture_output=True)
+        done = subprocess.run([str(python), "-I", "-c", f"import {module}"], capture_output=True)
     except OSError as error:
         raise SystemExit(f"{python}: {error.strerror}") from error
     return done.returncode == 0

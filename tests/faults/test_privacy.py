@@ -190,3 +190,31 @@ def test_a_users_own_model_of_a_shipped_name_is_said(
     with caplog.at_level(logging.INFO, "rtrecon"):
         assert find_model("face-dpt") == find_model("face-dpt") == own
     assert caplog.text.count("not the shipped one") == 1
+
+
+@pytest.mark.slow
+def test_the_export_of_a_local_checkpoint_asks_nobody(sandbox: Sandbox, tmp_path: Path) -> None:
+    """transformers looks at its hub, and asks a service to convert weights, if it is let."""
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    from tests.models.checkpoints import save_checkpoint
+
+    checkpoint = tmp_path / "tiny-dpt"
+    checkpoint.mkdir()
+    save_checkpoint("dpt", checkpoint)
+    pictures = ROOT / "tests" / "data" / "faces"
+    done = sandbox.run(
+        "-P", "-m", "rtrecon", "models", "export", checkpoint,
+        "--out", sandbox.current / "out", "--pictures", pictures,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert sandbox.noted() == []
+    out = sandbox.current / "out"
+    assert sandbox.left() == sorted(map(str, [out, out / "fp32.onnx", out / "model.json"]))
+
+
+def test_figures_may_go_to_standard_output_or_a_pipe(sandbox: Sandbox) -> None:
+    done = sandbox.run("-P", "-m", "rtrecon", "run", *RUNS["run"], "--stats", "/dev/stdout")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["frames_processed"] == 3
+    assert sandbox.left() == []

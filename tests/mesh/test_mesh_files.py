@@ -175,16 +175,16 @@ def test_nothing_is_replaced_unless_asked(face: FaceReconstruction, tmp_path: Pa
 
 
 def test_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = []
-    real = Path.open
+    made = []
+    real = os.open
 
-    def full(self: Path, *args: Any, **kwargs: Any) -> Any:
-        opened.append(self)
-        if len(opened) == 3:
+    def full(path: Any, *args: Any, **kwargs: Any) -> int:
+        made.append(path)
+        if len(made) == 3:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return real(self, *args, **kwargs)
+        return real(path, *args, **kwargs)
 
-    monkeypatch.setattr(Path, "open", full)
+    monkeypatch.setattr(os, "open", full)
     files = {tmp_path / f"{name}.ply": b"x" * 10 for name in "abc"}
     with pytest.raises(OutputError, match="No space left"):
         write_files(files)
