@@ -79,6 +79,7 @@ def versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "rtrecon": __version__}
     for package in (
         "numpy",
+        "av",
         "opencv-python",
         "onnxruntime",
         "onnxruntime-gpu",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -152,8 +153,6 @@ def test_a_codec_without_a_decoder_is_named_with_what_converts_it(tmp_path: Path
 
 
 def test_music_with_a_cover_is_no_video(tmp_path: Path) -> None:
-    import av
-
     path = tmp_path / "sound.m4a"
     with av.open(str(path), "w") as out:
         stream = out.add_stream("aac", rate=16000)
@@ -172,6 +171,43 @@ def test_pixels_that_are_not_square_become_square(tmp_path: Path) -> None:
     with open_source(path) as source:
         assert (source.width, source.height) == (85, 48)
         assert [frame.image.shape for frame in source] == [(48, 85, 3)] * 2
+
+
+@pytest.mark.parametrize(("angle", "corner"), [(90, (-1, 0)), (-90, (0, -1)), (180, (-1, -1))])
+def test_a_film_made_with_the_phone_on_its_side_is_upright(
+    angle: int, corner: tuple[int, int], tmp_path: Path
+) -> None:
+    """The container says by how much each picture is to be turned."""
+    path = tmp_path / "phone.mp4"
+    image = np.zeros((48, 64, 3), np.uint8)
+    image[:16, :16] = 255
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.set_display_rotation(angle)
+        for k in range(3):
+            frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+            frame.pts, frame.time_base = k, Fraction(1, 30)
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    with open_source(path) as source:
+        size = (source.height, source.width)
+        pictures = [frame.image for frame in source]
+    assert [picture.shape[:2] for picture in pictures] == [size] * 3
+    assert size == ((48, 64) if angle == 180 else (64, 48))
+    assert pictures[0][corner].min() > 200
+    assert pictures[0][~corner[0], ~corner[1]].max() < 50
+
+
+def test_a_stamp_that_leaps_for_hours_is_not_waited_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A live WebM does not say when it ends."""
+    path = browser_webm(tmp_path / "leap.webm", [0, 40, 80, 40_000_000, 40_000_040])
+    stamps = times_ms(path)
+    assert len(stamps) == 5
+    assert stamps[-1] < 1000
+    assert caplog.text.count("not in order") == 1
 
 
 def test_the_times_of_pictures_in_a_folder_are_even(tmp_path: Path) -> None:
