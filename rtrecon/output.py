@@ -8,13 +8,15 @@ output from the others.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
 
 from rtrecon.result import Figures, LiveResult
 
 __all__ = ["Command", "Output", "Run"]
+
+T = TypeVar("T")
 
 Command = Literal["snapshot", "record", "quit"]
 """What an output may ask of the run: a snapshot, a recording to begin or end, the end."""
@@ -48,6 +50,15 @@ class Run:
         0.0, result.latency_ms, 0, "", "", "running", result.frame.index
     )
     ask: Callable[[Command], None] = lambda _: None
+    _shared: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def shared(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What outputs of this run have in common, such as work that is done once for all.
+
+        The first that asks for ``key`` has it made. Safe from any thread.
+        """
+        made: T = self._shared.setdefault(key, make())  # one that comes second is dropped again
+        return made
 
 
 class Output(abc.ABC):

@@ -17,6 +17,11 @@ OUTPUTS = Registry(
     {
         "window": "rtrecon.outputs.window.output:WindowOutput",
         "record": "rtrecon.outputs.record:RecordOutput",
+        "vmc": "rtrecon.outputs.avatars:VmcOutput",
+        "ifacialmocap": "rtrecon.outputs.avatars:IFacialMocapOutput",
+        "livelink": "rtrecon.outputs.avatars:LiveLinkOutput",
+        "openseeface": "rtrecon.outputs.avatars:OpenSeeFaceOutput",
+        "osc": "rtrecon.outputs.avatars:OscOutput",
     },
 )
 """Every output, by the name of the command line; imported when named."""

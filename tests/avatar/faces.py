@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from rtrecon.avatar.frame import AvatarFrame, eyes_of
 from rtrecon.avatar.rotations import Quaternion, from_angles, to_matrix
 from rtrecon.expression.names import ARKIT_NAMES
+from rtrecon.geometry.mean_head import mean_head
 from rtrecon.result import LiveResult
 from rtrecon.types import Expression, Frame
 
@@ -40,3 +42,24 @@ def face(
 
 def result(t_s: float, *faces: Any, index: int = 0) -> LiveResult:
     return LiveResult(Frame(PICTURE, index, round(t_s * 1e9)), faces, 5.0)
+
+
+def sample() -> AvatarFrame:
+    """Ten degrees down, twenty to the own right, five to the own left shoulder; the left eye
+    closes and looks out, the jaw is open."""
+    values = np.zeros(52, dtype=np.float32)
+    for name, value in {"eyeBlinkLeft": 0.9, "eyeLookOutLeft": 0.5, "jawOpen": 0.4}.items():
+        values[ARKIT_NAMES.index(name)] = value
+    count = np.arange(68, dtype=np.float32)
+    return AvatarFrame(
+        t_s=12.5,
+        sequence=375,
+        face_id=0,
+        rotation=turned(10, 20, 5),
+        position_m=(0.01, -0.02, 0.03),
+        coefficients=values,
+        eyes=eyes_of(values),
+        state="tracked",
+        landmarks68_px=np.stack([count, count + 1], axis=1),
+        landmarks68_face=mean_head().points[:68].astype(np.float32),
+    )

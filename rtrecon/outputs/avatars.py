@@ -1,0 +1,128 @@
+"""The live face in the programs that people use: one class a protocol."""
+
+from __future__ import annotations
+
+from rtrecon.avatar.ifacialmocap import FaceData, IFacialMocapEncoder
+from rtrecon.avatar.lids import LidPolicy
+from rtrecon.avatar.livelink import AngleUnit, LiveLinkEncoder
+from rtrecon.avatar.openseeface import OpenSeeFaceEncoder
+from rtrecon.avatar.osc import OscEncoder
+from rtrecon.avatar.stage import AvatarSettings
+from rtrecon.avatar.vmc import ShapeNames, VmcEncoder
+from rtrecon.outputs.datagrams import DatagramOutput, parse_address
+
+__all__ = [
+    "IFacialMocapOutput",
+    "LiveLinkOutput",
+    "OpenSeeFaceOutput",
+    "OscOutput",
+    "VmcOutput",
+]
+
+_HERE = "127.0.0.1"
+
+
+class OscOutput(DatagramOutput):
+    """See `rtrecon.avatar.osc`; ``mirror``, ``calibrate``, ``gain`` and ``lids`` as everywhere."""
+
+    name = "osc"
+    summary = "head, gaze and 52 coefficients as OSC messages (TouchDesigner, Resonite, VRChat)"
+
+    def __init__(
+        self,
+        target: str = f"{_HERE}:9000",
+        *,
+        prefix: str = "/rtrecon",
+        mirror: bool = False,
+        calibrate: bool = True,
+        gain: float = 1.0,
+        lids: LidPolicy = "wink",
+    ) -> None:
+        settings = AvatarSettings(calibrate, gain, lids=lids)
+        address = parse_address(target, _HERE, 9000)
+        super().__init__(address, OscEncoder(prefix), mirror=mirror, settings=settings)
+
+
+class VmcOutput(DatagramOutput):
+    """See `rtrecon.avatar.vmc`; ``mirror``, ``calibrate``, ``gain`` and ``lids`` as everywhere."""
+
+    name = "vmc"
+    summary = "VMC protocol (Warudo, VSeeFace, VNyan, Unity, Blender)"
+
+    def __init__(
+        self,
+        target: str = f"{_HERE}:39539",
+        *,
+        names: ShapeNames = "both",
+        mirror: bool = False,
+        calibrate: bool = True,
+        gain: float = 1.0,
+        lids: LidPolicy = "wink",
+    ) -> None:
+        settings = AvatarSettings(calibrate, gain, lids=lids)
+        address = parse_address(target, _HERE, 39539)
+        super().__init__(address, VmcEncoder(names), mirror=mirror, settings=settings)
+
+
+class IFacialMocapOutput(DatagramOutput):
+    """See `rtrecon.avatar.ifacialmocap`; the other options as everywhere."""
+
+    name = "ifacialmocap"
+    summary = "iFacialMocap's text (VSeeFace, Warudo, VTube Studio, Blender and others)"
+
+    def __init__(
+        self,
+        target: str = f"{_HERE}:49983",
+        *,
+        data: FaceData = "v1",
+        mirror: bool = False,
+        calibrate: bool = True,
+        gain: float = 1.0,
+        lids: LidPolicy = "wink",
+    ) -> None:
+        settings = AvatarSettings(calibrate, gain, lids=lids)
+        address = parse_address(target, _HERE, 49983)
+        super().__init__(address, IFacialMocapEncoder(data), mirror=mirror, settings=settings)
+
+
+class LiveLinkOutput(DatagramOutput):
+    """See `rtrecon.avatar.livelink`; the other options as everywhere."""
+
+    name = "livelink"
+    summary = "Live Link Face (Unreal Engine, with its ARKit face support)"
+
+    def __init__(
+        self,
+        target: str = f"{_HERE}:11111",
+        *,
+        subject: str = "rtrecon",
+        angle: AngleUnit = "radians",
+        mirror: bool = False,
+        calibrate: bool = True,
+        gain: float = 1.0,
+        lids: LidPolicy = "wink",
+    ) -> None:
+        settings = AvatarSettings(calibrate, gain, lids=lids)
+        address = parse_address(target, _HERE, 11111)
+        encode = LiveLinkEncoder(subject, angle)
+        super().__init__(address, encode, mirror=mirror, settings=settings)
+
+
+class OpenSeeFaceOutput(DatagramOutput):
+    """See `rtrecon.avatar.openseeface`; the other options as everywhere."""
+
+    name = "openseeface"
+    summary = "OpenSeeFace's tracking (VSeeFace, VTube Studio and others)"
+
+    def __init__(
+        self,
+        target: str = f"{_HERE}:11573",
+        *,
+        mirror: bool = False,
+        calibrate: bool = True,
+        gain: float = 1.0,
+        lids: LidPolicy = "wink",
+    ) -> None:
+        settings = AvatarSettings(calibrate, gain, lids=lids)
+        address = parse_address(target, _HERE, 11573)
+        super().__init__(address, OpenSeeFaceEncoder(), mirror=mirror, settings=settings)
