@@ -7,6 +7,12 @@ if not sys.flags.safe_path and sys.path and Path(sys.path[0] or ".").resolve() =
     # Python puts the current folder first: a numpy.py in it is not to be run.
     del sys.path[0]
 
-from rtrecon.cli import entry
+try:
+    from rtrecon.console import note_interrupts
 
-entry()
+    note_interrupts()
+    from rtrecon.cli import entry
+
+    entry()
+except KeyboardInterrupt:  # before there is anything to end
+    sys.exit(130)

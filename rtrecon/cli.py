@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from rtrecon._version import __version__
-from rtrecon.console import LogHandler
+from rtrecon.console import LogHandler, note_interrupts, raise_if_interrupted
 from rtrecon.errors import ArgumentError, RtreconError
 from rtrecon.shown import hide_secrets
 from rtrecon.threads import end_process
@@ -76,8 +76,13 @@ COMMANDS = {
 
 def entry() -> NoReturn:
     """The program: as `main`, and the process ends with it, whatever hangs in a driver."""
-    _open_closed_streams()
-    end_process(main())
+    try:
+        note_interrupts()
+        _open_closed_streams()
+        code = main()
+    except KeyboardInterrupt:
+        code = 130
+    end_process(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -102,7 +107,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _set_up_logging(quiet="--quiet" in arguments, debug=debug)
         config = _parse(command, name, arguments[1:])
-        return int(_load(command.function)(config))
+        function = _load(command.function)
+        raise_if_interrupted()
+        return int(function(config))
     except RtreconError as error:
         if debug:
             logger.exception("%s", error)

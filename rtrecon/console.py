@@ -23,6 +23,8 @@ __all__ = [
     "Progress",
     "Signals",
     "leave_bottom",
+    "note_interrupts",
+    "raise_if_interrupted",
     "say",
     "signals_end",
     "stay_at_bottom",
@@ -44,6 +46,7 @@ class OnTerminal(Protocol):
 
 _at_bottom: list[OnTerminal] = []  # what is there now, if anything
 _drawing = threading.RLock()
+_interrupts: list[int] = []  # that came before a command looked after its signals
 
 
 class Progress:
@@ -192,6 +195,8 @@ class Signals:
     def stop_with(self, stop: Callable[[], None]) -> None:
         """The first signal calls ``stop``: for loops that look whether they are to end."""
         self._stop = stop
+        if self.came:  # and what it raised was lost, as in the middle of an import
+            stop()
 
     def defer(self) -> None:
         """The ending has begun: nothing that comes now interrupts it."""
@@ -220,12 +225,35 @@ class Signals:
             raise KeyboardInterrupt
 
 
+def note_interrupts() -> None:
+    """Have a Ctrl-C that comes before `signals_end` noted, as well as raised.
+
+    Python loses a KeyboardInterrupt that is raised in the middle of an import, where it only says
+    "Exception ignored". See `raise_if_interrupted`.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _note_interrupt)
+
+
+def raise_if_interrupted() -> None:
+    """Raise the KeyboardInterrupt that `note_interrupts` has seen and nobody has met."""
+    if _interrupts:
+        _interrupts.clear()
+        raise KeyboardInterrupt
+
+
+def _note_interrupt(number: int, *_: object) -> None:
+    _interrupts.append(number)
+    raise KeyboardInterrupt
+
+
 @contextmanager
 def signals_end() -> Iterator[Signals]:
     """Ctrl-C, SIGTERM and SIGHUP end a command cleanly: what is finished is written, summed up.
 
     What was to be ignored, as by ``nohup``, stays so.
     """
+    raise_if_interrupted()
     signals = Signals()
     names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
