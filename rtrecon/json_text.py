@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, NoReturn
 
-__all__ = ["parse_json", "read_json"]
+__all__ = ["parse_json", "read_json", "read_text"]
 
 _DEEPEST = 64  # lists in lists: what is deeper is no file of ours
 _LARGEST_BYTES = 1 << 28  # a file that never ends is not read to its end
@@ -45,11 +45,21 @@ def read_json(path: Path) -> Any:
         OSError: it cannot be read.
         ValueError: see `parse_json`; it is too large, or its name cannot be one.
     """
+    return parse_json(read_text(path))
+
+
+def read_text(path: Path) -> str:
+    """The text in a file: UTF-8, UTF-16 or UTF-32, with or without a mark.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no text, is too large, or its name cannot be one.
+    """
     with path.open("rb") as file:
         data = file.read(_LARGEST_BYTES + 1)
     if len(data) > _LARGEST_BYTES:
-        raise ValueError(f"it has more than {_LARGEST_BYTES >> 20} MiB")
-    return parse_json(data)
+        raise ValueError(f"it has more than {_LARGEST_BYTES >> 10} KiB")
+    return data.decode(json.detect_encoding(data))
 
 
 def _refuse(constant: str) -> NoReturn:

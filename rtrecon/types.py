@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from rtrecon.errors import DataError
 from rtrecon.intrinsics_file import parse_intrinsics
+from rtrecon.json_text import read_text
 
 __all__ = [
     "DEFAULT_FOV_DEG",
@@ -103,7 +104,7 @@ class Intrinsics:
         """
         path = Path(path)
         try:
-            loaded = cls(*parse_intrinsics(path.read_text(encoding="utf-8-sig")))
+            loaded = cls(*parse_intrinsics(read_text(path)))
             loaded._check_pixels()
             return loaded
         except OSError as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 from rtrecon.bench.config import BenchConfig
 from rtrecon.config import parse_size
+from rtrecon.shown import plain
 
 __all__ = ["Combination", "combinations", "common", "labels", "round_order"]
 
@@ -86,9 +87,9 @@ def common(rows: Sequence[Combination]) -> str:
 
 
 def _parts(rows: Sequence[Combination]) -> list[list[str]]:
-    names = {row.model: Path(row.model).name or row.model for row in rows}
+    names = {row.model: plain(Path(row.model).name or row.model) for row in rows}
     if len(set(names.values())) < len(names):  # two folders of one name
-        names = {model: model for model in names}
+        names = {model: plain(model) for model in names}
     return [
         [
             names[row.model],

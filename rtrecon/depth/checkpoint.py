@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+import platformdirs
 
 from rtrecon.errors import MissingExtraError, ModelError
 from rtrecon.json_text import parse_json
@@ -70,6 +73,9 @@ def load_checkpoint(
             work at that size.
         MissingExtraError: torch or transformers is not installed.
     """
+    # torch makes a folder of a known name in the temporary folder, unless it is told another.
+    cache = Path(platformdirs.user_cache_dir("rtrecon", appauthor=False)) / "torch"
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache))
     try:
         import transformers
     except ImportError as error:

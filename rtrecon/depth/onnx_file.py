@@ -17,6 +17,7 @@ __all__ = ["fields_of", "find_reference", "read_onnx"]
 
 _BYTES = 2  # the wire type of what has a length
 _LONGEST_VARINT = 10
+_LARGEST_BYTES = 1 << 31  # of a protocol buffer
 _DEEPEST = 100  # messages in messages, as protocol buffers themselves allow
 
 # Of each message the fields that lead to tensors and nodes, and which message each is.
@@ -45,6 +46,12 @@ def read_onnx(path: Path, sha256: str | None = None) -> bytes:
             needs other files.
     """
     try:
+        size = path.stat().st_size
+        if not path.is_file() or size > _LARGEST_BYTES:
+            raise ModelError(
+                f"{path} cannot be run, it is not an ONNX file (which is a file of 2 GiB at most): "
+                "fetch the model again"
+            )
         content = path.read_bytes()
     except (OSError, ValueError) as error:  # a name with NUL is a ValueError
         reason = getattr(error, "strerror", None) or str(error)

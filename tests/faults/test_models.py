@@ -160,6 +160,20 @@ def test_what_is_not_onnx_is_refused(tmp_path: Path, content: bytes) -> None:
         create_session(path, "cpu", threads=1, free_size=96)
 
 
+def test_what_is_no_file_is_not_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "m.onnx"
+    path.mkdir()
+    with pytest.raises(ModelError, match="not an ONNX file"):
+        read_onnx(path)
+    path.rmdir()
+    if Path("/dev/zero").exists():
+        path.symlink_to("/dev/zero")
+        with pytest.raises(ModelError, match="not an ONNX file"):
+            read_onnx(path)
+    with pytest.raises(ModelError, match="cannot read model file"):
+        read_onnx(tmp_path / "missing.onnx")
+
+
 def test_messages_too_deep_in_each_other_are_refused(tmp_path: Path) -> None:
     inner = b""
     for _ in range(200):  # a node's attribute, whose graph has a node

@@ -117,7 +117,7 @@ def test_a_calibration_that_cannot_be(run_cli: Cli, tmp_path: Path, text: str) -
     assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-8"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
 def test_a_calibration_with_a_mark_is_read(tmp_path: Path, encoding: str) -> None:
     path = tmp_path / "camera.json"
     path.write_text(json.dumps(CALIBRATION), encoding=encoding)
@@ -131,6 +131,10 @@ def test_a_file_that_never_ends_is_not_read_to_its_end(
     (tmp_path / "model.json").write_bytes(b" " * (1 << 17))
     with pytest.raises(rtrecon.ModelError, match="more than"):
         rtrecon.Reconstructor(model=tmp_path)
+    with pytest.raises(rtrecon.DataError, match="more than"):
+        rtrecon.Intrinsics.load(
+            "/dev/zero" if Path("/dev/zero").exists() else tmp_path / "model.json"
+        )
 
 
 @pytest.mark.parametrize(
