@@ -151,7 +151,7 @@ def test_what_contradicts_or_cannot_be_is_refused(
         ("<?xml version='1.0'?><calibration><f>3000</f></calibration>", "XML"),
         ({"cam0": dict(PIXELS), "cam1": dict(PIXELS)}, "2 cameras"),
         ([1, 2], "list"),
-        ("[" * 100_000, "RecursionError|JSONDecodeError"),
+        ("[" * 100_000, "nested too deeply"),
     ],
 )
 def test_other_files_are_named(tmp_path: Path, content: Any, said: str) -> None:
