@@ -13,11 +13,13 @@ import pytest
 import rtrecon
 from rtrecon.faces.mtcnn import Mtcnn
 from rtrecon.geometry.reconstruction import FaceReconstruction
+from rtrecon.geometry.stage import GeometryStage
 from rtrecon.geometry.steady import RotationFilter, ScalarFilter
 from rtrecon.pipeline import Reconstructor
 from rtrecon.stats import RunStats, Samples
 from rtrecon.types import Face, Frame
 from tests.faults.models import Change, Faulty, poisoned
+from tests.geometry.scenes import average_head
 
 FRAMES, FIRST, STRETCH = 30, 10, 5
 STEP_NS = 33_366_667
@@ -165,6 +167,41 @@ def test_a_fault_that_lasts_is_not_hidden_behind_an_old_shape(
     assert recon.depths_dropped == len(at)
     assert recon.faces_without_depth > 5
     assert faces[-1][0].grid.valid.sum() > 0.98 * healthy[-1].grid.valid.sum()
+
+
+@pytest.mark.parametrize("value", [NAN, INF])
+@pytest.mark.parametrize("kind", ["inverse", "metric"])
+def test_networks_of_other_kinds(kind: str, value: float) -> None:
+    """Which have a memory of their own: of slope and offset, of the distance."""
+    scene = average_head((10.0, 5.0, 0.0))
+    crop = scene.crop()
+    good = scene.metric(crop) if kind == "metric" else scene.inverse(crop, 3.0, 0.4)
+    stages = [GeometryStage(ipd_mm=scene.ipd_m * 1e3) for _ in range(2)]
+    for k in range(14):
+        said = poisoned("value", value)(good) if k == 6 else good
+        bad, well = (
+            scene.reconstruct(prediction, crop, stage, k * STEP_NS)
+            for prediction, stage in zip((said, good), stages, strict=True)
+        )
+        assert np.isfinite(bad.points_camera).all()
+        assert bad.z_ref_m == pytest.approx(well.z_ref_m, rel=0.01)
+        assert (bad.grid.valid == well.grid.valid).all()
+    np.testing.assert_allclose(bad.points_camera, well.points_camera, atol=1e-3)
+    assert stages[0].depths_dropped == 1
+
+
+def test_a_live_run_counts_it(frames: list[Frame]) -> None:
+    recon = Reconstructor(provider="cpu", threads=1)
+    recon.depth_model = Faulty(recon.depth_model, poisoned("mask_logit", NAN), [8, 9])  # type: ignore[assignment]
+    with rtrecon.live("demo", reconstructor=recon, every_frame=True, max_frames=15) as session:
+        session.wait()
+        latest = session.latest()
+    stats = session.stats()
+    assert stats["depths_dropped"] == 2
+    assert stats["faces_without_depth"] == 0
+    assert stats["frames_with_face"] == 15
+    assert latest is not None
+    assert latest.faces[0].grid.valid.sum() > 10_000
 
 
 @pytest.mark.parametrize("output", ["value", "mask_logit"])
