@@ -134,7 +134,14 @@ class FileSource(_VideoSource):
         Raises:
             SourceLostError: not even one can be read, or the disk or connection fails.
         """
-        if super().grab():
+        try:
+            took = super().grab()
+        except SourceLostError:
+            # Servers hang up after the last picture; that is its end.
+            if self._reader is None or not self._is_known_whole(self._reader):
+                raise
+            took = False
+        if took:
             self._grabbed += 1
             self._is_begun |= not self._is_damaged
             return True
@@ -160,23 +167,32 @@ class FileSource(_VideoSource):
     def _note_time(self, reader: VideoReader) -> None:
         self.t_media_ns = self._round_ns + reader.t_ns
 
+    def _is_known_whole(self, reader: VideoReader) -> bool:
+        is_told = reader.count or (reader.duration_s and reader.is_alone)
+        return self._is_remote and bool(is_told) and not self._missing(reader)
+
     def _note_if_incomplete(self, reader: VideoReader) -> None:
+        missing = self._missing(reader)
+        if not missing or self._said_incomplete:
+            return
+        self._said_incomplete = True
+        if self._is_remote:
+            raise SourceLostError(f"{self.name} ends {missing}: the connection was lost")
+        logger.warning("%s ends %s: it is incomplete or damaged", self.name, missing)
+
+    def _missing(self, reader: VideoReader) -> str:
+        """Where it ends, if it ends too early; else empty."""
         # Containers count a picture or two more than decoders give.
         count, grabbed = reader.count, self._grabbed
-        ends_s = (reader.t_ns + reader.gap_ns) * 1e-9
         if count:
             is_whole = grabbed >= count - max(2, count // _TOLERANCE)
             end = f"after {grabbed} of the {count} pictures that it should have"
         else:
+            ends_s = (reader.t_ns + reader.gap_ns) * 1e-9
             should_s = (reader.duration_s or 0.0) if reader.is_alone else 0.0
             is_whole = ends_s >= should_s - max(_LEAST_MISSING_S, should_s / _TOLERANCE)
             end = f"after {ends_s:.1f} of the {should_s:.1f} s that it should have"
-        if is_whole or self._said_incomplete:
-            return
-        self._said_incomplete = True
-        if self._is_remote:
-            raise SourceLostError(f"{self.name} ends {end}: the connection was lost")
-        logger.warning("%s ends %s: it is incomplete or damaged", self.name, end)
+        return "" if is_whole else end
 
 
 class StreamSource(_VideoSource):
@@ -236,6 +252,8 @@ def _open_file(path: Path) -> VideoReader:
 def _open_address(url: str) -> VideoReader:
     shown = _shown(url)
     options = {"rtsp_transport": "tcp", "reconnect": "1", "reconnect_delay_max": "4"}
+    scheme, _, rest = url.partition("://")
+    url = f"{scheme.lower()}://{rest}"  # FFmpeg knows its protocols in small letters alone
     try:
         return VideoReader(url, shown, options=options, timeout_s=_TIMEOUT_S, hurried=True)
     except SourceError:

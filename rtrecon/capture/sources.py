@@ -7,6 +7,7 @@ import os
 import re
 from pathlib import Path
 from typing import Any
+from urllib.request import url2pathname
 
 import cv2
 
@@ -136,6 +137,9 @@ def _open(
         raise SourceError(f"a source with a NUL character in its name, {text!r}, cannot be")
     if _ADDRESS.match(text):
         return open_url(text, loop=loop)
+    if re.match(r"file://", text, re.IGNORECASE):
+        text = url2pathname(text[len("file://") :])
+        source = Path(text)
     if (name := re.match(r"[A-Za-z][\w.-]+(?=:)", text)) and SOURCES.has(name[0]):
         return _open_plugin(text)
     # Links such as /dev/v4l/by-id/... name a camera whatever its number is today.

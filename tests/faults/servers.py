@@ -116,13 +116,15 @@ def mjpeg(count: int | None, *, rate_hz: float = 50.0, then: Answer | None = Non
 
 
 @contextmanager
-def rtsp(count: int | None, *, rate_hz: float = 50.0) -> Iterator[str]:
-    """A live camera over RTSP, interleaved in TCP, H.264: its address."""
+def rtsp(
+    count: int | None, *, rate_hz: float = 50.0, length_s: float | None = None
+) -> Iterator[str]:
+    """A camera over RTSP, interleaved in TCP, H.264: its address. With ``length_s``, a film."""
 
     class Camera(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             with contextlib.suppress(OSError):
-                _answer_rtsp(self, count, rate_hz)
+                _answer_rtsp(self, count, rate_hz, length_s)
 
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = True
@@ -137,13 +139,17 @@ def rtsp(count: int | None, *, rate_hz: float = 50.0) -> Iterator[str]:
 
 
 def _answer_rtsp(
-    camera: socketserver.StreamRequestHandler, count: int | None, rate_hz: float
+    camera: socketserver.StreamRequestHandler,
+    count: int | None,
+    rate_hz: float,
+    length_s: float | None,
 ) -> None:
     units = _coded(32)
     parameters = [u for u in units[0] if u[0] & 31 in (7, 8)]
     sets = ",".join(base64.b64encode(unit).decode() for unit in parameters)
+    length = "" if length_s is None else f"a=range:npt=0-{length_s:.3f}\r\n"
     sdp = (
-        "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=live\r\nt=0 0\r\n"
+        f"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=live\r\nt=0 0\r\n{length}"
         "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
         f"a=fmtp:96 packetization-mode=1;sprop-parameter-sets={sets}\r\na=control:track\r\n"
     )

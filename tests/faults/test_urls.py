@@ -219,3 +219,59 @@ def test_a_camera_over_rtsp_that_hangs_up_is_opened_again(
         wait_for(lambda: thread.stats.reconnects >= 1 and thread.stats.state == "running")
         thread.close()
     assert "secret" not in caplog.text
+
+
+def test_a_film_over_rtsp_ends_when_its_server_hangs_up() -> None:
+    with rtsp(75, rate_hz=100.0, length_s=0.75) as url, open_source(url) as source:
+        assert not source.is_live
+        assert sum(1 for _ in source) >= 70
+
+
+def test_a_film_over_rtsp_that_hangs_up_in_its_middle_is_lost() -> None:
+    with (
+        rtsp(75, rate_hz=100.0, length_s=30.0) as url,
+        open_source(url) as source,
+        pytest.raises(SourceLostError, match="lost"),
+    ):
+        assert sum(1 for _ in source) == 0
+
+
+def test_what_was_recorded_of_a_film_that_is_lost_is_whole(
+    tmp_path: Path, dome_model: Path, run_cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its server stays silent in the middle."""
+    import av
+
+    monkeypatch.setattr("rtrecon.capture.films._TIMEOUT_S", 1.0)
+    path = write_video(
+        tmp_path / "a.mp4", [k * 40 for k in range(200)], movflags="faststart", size=(320, 240)
+    )
+    data = path.read_bytes()
+
+    def answer(request: Http) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(data)))
+        request.end_headers()
+        request.wfile.write(data[: len(data) * 6 // 10])
+        time.sleep(4)
+
+    with serving(answer) as server:
+        code, _, err = run_cli(
+            "run", f"{server.address}/a.mp4", "--view", "none", "--model", dome_model,
+            "--record", tmp_path / "take",
+        )  # fmt: skip
+    assert code == 1
+    assert "a.mp4 was lost" in err
+    with av.open(str(tmp_path / "take" / "preview.mp4")) as video:
+        assert sum(1 for _ in video.decode(video=0)) > 50
+
+
+def test_schemes_are_read_in_any_case(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a b.mp4", [0, 40], movflags="faststart")
+    with serving(plain_file(path)) as server:
+        for url in (
+            server.address.replace("http", "HTTP"),
+            f"FILE://{str(path).replace(' ', '%20')}",
+        ):
+            with open_source(url) as source:
+                assert sum(1 for _ in source) == 2
