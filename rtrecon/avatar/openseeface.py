@@ -1,4 +1,4 @@
-"""OpenSeeFace's datagrams, for VSeeFace, VTube Studio and others that take its tracking.
+"""OpenSeeFace's datagrams, for VSeeFace and others that take its tracking.
 
 Facts: https://github.com/emilianavt/OpenSeeFace (BSD 2-clause), its description and what its
 receivers read. Their camera's first axis is the picture's y, and the fit behind the numbers is one

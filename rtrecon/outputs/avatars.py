@@ -68,7 +68,7 @@ class IFacialMocapOutput(DatagramOutput):
     """See `rtrecon.avatar.ifacialmocap`; the other options as everywhere."""
 
     name = "ifacialmocap"
-    summary = "iFacialMocap's text (VSeeFace, Warudo, VTube Studio, Blender and others)"
+    summary = "iFacialMocap's text over UDP (VSeeFace, Warudo and others)"
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class OpenSeeFaceOutput(DatagramOutput):
     """See `rtrecon.avatar.openseeface`; the other options as everywhere."""
 
     name = "openseeface"
-    summary = "OpenSeeFace's tracking (VSeeFace, VTube Studio and others)"
+    summary = "OpenSeeFace's tracking (VSeeFace and others)"
 
     def __init__(
         self,
