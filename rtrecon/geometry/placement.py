@@ -52,6 +52,7 @@ _LEAST_K, _MOST_K = 0.6, 1.25  # of the distance over that by the five landmarks
 _TOWARD, _LEARNING = (35.0, 55.0), (15.0, 30.0)
 _SLIGHT = 0.02  # weight of a turned face, until a better look is had
 _MOST_S = 10.0
+_USUAL_M = (0.1, 10.0)  # beyond is said
 _SETTLE_S = 0.5  # how fast the distance follows what is learnt
 _K_TAU_S = 0.5
 _GAP_S = 0.5  # beyond it the head may be turned anyhow
@@ -219,11 +220,17 @@ class HeadPlacer:
         Filtered is the distance of the head itself: an error of the relief that is the same
         everywhere moves the reference, and leaves the head where it is.
         """
+        held_m = min(MAX_DEPTH_M, max(MIN_DEPTH_M, z_m))
         if not MIN_DEPTH_M < z_m < MAX_DEPTH_M:
             self._say_once(
-                f"a face seems to be at {z_m:g} m: held there; is the field of view right (--fov)?"
+                f"a face cannot be at {z_m:g} m: held at {held_m:g}, and its size is wrong; is the "
+                "field of view right (--fov)?"
             )
-            z_m = min(MAX_DEPTH_M, max(MIN_DEPTH_M, z_m))
+            z_m = held_m
+        elif not _USUAL_M[0] < z_m < _USUAL_M[1]:
+            self._say_once(
+                f"a face seems to be {z_m:.2g} m away: is the field of view right (--fov)?"
+            )
         if memory is not None:
             z_m = memory.distance.update(z_m * memory.reach, dt_s) / memory.reach
         return z_m * math.exp(-log_apart)

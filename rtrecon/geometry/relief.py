@@ -82,7 +82,10 @@ class ReliefReader:
         depths = sample(value, marks.crop_px)
         known = depths[(depths >= MIN_DEPTH_M) & (depths <= MAX_DEPTH_M)]
         if len(known) == 0:
-            self._say_once("the depth model sees the face nearer than 0.1 m or beyond 10 m")
+            self._say_once(
+                f"the depth model sees the face nearer than {MIN_DEPTH_M:g} m or beyond "
+                f"{MAX_DEPTH_M:g} m: taken for 1 m away"
+            )
         z_ref_m = float(known.mean()) if len(known) else 1.0
         np.multiply(value, np.float32(1.0 / z_ref_m), out=self._out)
         return z_ref_m

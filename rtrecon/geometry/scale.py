@@ -20,8 +20,10 @@ from rtrecon.types import Float64Array
 
 __all__ = ["MAX_DEPTH_M", "MIN_DEPTH_M", "ScaleMemory", "reference_depth_m"]
 
-MIN_DEPTH_M = 0.1
-MAX_DEPTH_M = 10.0
+# A telephoto lens shows a face a hundred metres away, and clamping its distance would change its
+# size: only what no lens shows is out of bounds.
+MIN_DEPTH_M = 0.02
+MAX_DEPTH_M = 1000.0
 
 # Share of the eye line that lies across the line of sight: trusted above the first, not at
 # all below the second (eyes turned by 53 and 73 degrees).

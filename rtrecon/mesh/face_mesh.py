@@ -10,6 +10,7 @@ import numpy as np
 from rtrecon.errors import DataError
 from rtrecon.geometry.mesh import Mesh
 from rtrecon.geometry.reconstruction import FaceGrid, FaceReconstruction
+from rtrecon.mesh.closed import check_closed, without_slivers
 from rtrecon.mesh.file_frame import picture_uv, to_file_frame
 from rtrecon.mesh.grid_mesh import clean_grid_mesh
 from rtrecon.mesh.mesh_files import write_mesh
@@ -42,6 +43,8 @@ _MOUTH_BELOW_EYES_M, _JAW_HALF_WIDTH_M, _NECK_HALF_WIDTH_M = 0.06, 0.095, 0.075
 def face_mesh(face: FaceReconstruction, options: MeshOptions = _PLAIN) -> Mesh:
     """The face's mesh in the camera frame: small holes closed, border trimmed, one piece.
 
+    With ``back`` or ``poisson`` it is closed: one body, two triangles at each edge.
+
     Raises:
         DataError: an option cannot be used on it.
     """
@@ -54,13 +57,15 @@ def face_mesh(face: FaceReconstruction, options: MeshOptions = _PLAIN) -> Mesh:
     if options.poisson:
         # Poisson's surface has as many triangles as it likes: here the limit comes last.
         closed = poisson(close_back(mesh, axis))
-        return closed if options.decimate is None else decimate(closed, options.decimate)
+        if options.decimate is None:
+            return check_closed(closed)
+        return check_closed(without_slivers(decimate(closed, options.decimate)))
     if options.decimate is None:
-        return close_back(mesh, axis) if options.back else mesh
+        return check_closed(close_back(mesh, axis)) if options.back else mesh
     if not options.back:
         return _decimated(mesh, options.decimate, face)
     front = _decimated(mesh, max(options.decimate // 2, 16), face)
-    return close_back(front, axis, options.decimate - len(front.triangles))
+    return check_closed(close_back(front, axis, options.decimate - len(front.triangles)))
 
 
 def file_mesh(face: FaceReconstruction, options: MeshOptions = _PLAIN) -> Mesh:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from rtrecon.errors import DataError
 from rtrecon.geometry.mesh import Int32Array, Mesh, vertex_normals
 from rtrecon.host import import_open3d
+from rtrecon.mesh.closed import largest_body, weld, without_slivers
 from rtrecon.types import Float32Array, Float64Array
 
 __all__ = ["boundary_loops", "close_back", "decimate", "poisson", "smooth"]
@@ -85,11 +86,11 @@ def poisson(mesh: Mesh, depth: int = _POISSON_DEPTH) -> Mesh:
     cloud.colors = o3d.utility.Vector3dVector(mesh.colors / 255.0)
     surface, _ = o3d.geometry.TriangleMesh.create_from_point_cloud_poisson(cloud, depth=depth)
     surface.remove_degenerate_triangles()
-    closed = _without_pinches(_from_open3d(surface))
+    closed = largest_body(_without_pinches(weld(_from_open3d(surface))))
     # "Bad average roots" leave a few holes of one cell.
     for loop in boundary_loops(closed.triangles):
         closed = _close_flat(closed, loop)
-    return closed
+    return without_slivers(largest_body(closed))
 
 
 def close_back(mesh: Mesh, axis_camera: Float64Array, triangle_count: int | None = None) -> Mesh:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rtrecon.geometry.mean_face import mean_face
-from rtrecon.geometry.scale import ScaleMemory, reference_depth_m
+from rtrecon.geometry.scale import MAX_DEPTH_M, MIN_DEPTH_M, ScaleMemory, reference_depth_m
 from tests.geometry.scenes import rotation
 
 SEEN = np.ones(5)
@@ -43,8 +43,8 @@ def test_hidden_nose_leaves_the_eyes() -> None:
 
 
 def test_bounds_and_degenerate_landmarks() -> None:
-    assert reference_depth_m(np.ones((5, 3)), SEEN, 0.063, None, 0.0) == 10.0
-    assert reference_depth_m(head_at(0.7, 0.0) * 1e3, SEEN, 0.063, None, 0.0) == 0.1
+    assert reference_depth_m(np.ones((5, 3)), SEEN, 0.063, None, 0.0) == MAX_DEPTH_M
+    assert reference_depth_m(head_at(0.7, 0.0) * 1e3, SEEN, 0.063, None, 0.0) == MIN_DEPTH_M
 
 
 def test_memory_averages_noise() -> None:
