@@ -11,13 +11,15 @@ from rtrecon.avatar.rotations import Vector, from_angles
 from rtrecon.avatar.signs import live_link_angles
 from rtrecon.errors import ArgumentError
 
-__all__ = ["AngleUnit", "LiveLinkEncoder"]
+__all__ = ["TIME_CODE_HZ", "AngleUnit", "LiveLinkEncoder", "turns_of"]
+
+TIME_CODE_HZ = 60
+"""Of time codes, whatever the rate of the frames."""
 
 AngleUnit = Literal["radians", "unit"]
 """Senders differ: radians, or degrees divided by 180."""
 
 _VERSION = 6
-_RATE_HZ = 60  # of the time code, whatever the rate of the frames
 _VALUES = 61  # 52 shapes, then yaw, pitch and roll of the head, the left and the right eye
 _UNITS_PER_RADIAN = 1.0 / 3.141592653589793
 
@@ -53,14 +55,19 @@ class LiveLinkEncoder:
         """The datagram."""
         if frame.state == "lost":
             return [self._head]
-        left, right = frame.eyes
-        turns: list[Vector] = [
-            live_link_angles(frame.rotation),
-            live_link_angles(from_angles(left.pitch_rad, left.yaw_rad, 0.0)),
-            live_link_angles(from_angles(right.pitch_rad, right.yaw_rad, 0.0)),
-        ]
-        angles = [self._scale * angle for turn in turns for angle in turn]
-        ticks, rest = divmod(max(frame.t_s, 0.0) * _RATE_HZ, 1.0)
-        time = struct.pack(">ifiiB", int(ticks) & 0x7FFFFFFF, rest, _RATE_HZ, 1, _VALUES)
+        angles = [self._scale * angle for angle in turns_of(frame)]
+        ticks, rest = divmod(max(frame.t_s, 0.0) * TIME_CODE_HZ, 1.0)
+        time = struct.pack(">ifiiB", int(ticks) & 0x7FFFFFFF, rest, TIME_CODE_HZ, 1, _VALUES)
         shapes = frame.coefficients.astype(">f4").tobytes()
         return [b"".join([self._head, time, shapes, struct.pack(">9f", *angles)])]
+
+
+def turns_of(frame: AvatarFrame) -> list[float]:
+    """Yaw, pitch and roll of the head, the left and the right eye: nine radians."""
+    left, right = frame.eyes
+    turns: list[Vector] = [
+        live_link_angles(frame.rotation),
+        live_link_angles(from_angles(left.pitch_rad, left.yaw_rad, 0.0)),
+        live_link_angles(from_angles(right.pitch_rad, right.yaw_rad, 0.0)),
+    ]
+    return [angle for turn in turns for angle in turn]

@@ -1,0 +1,104 @@
+"""A take as a table: Live Link Face's CSV."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+from rtrecon.avatar.csv_rows import HEADER, csv_row
+from rtrecon.avatar.frame import mirrored
+from rtrecon.avatar.lids import LidPolicy
+from rtrecon.avatar.stage import AvatarSettings, AvatarStage
+from rtrecon.errors import OutputError
+from rtrecon.files import Draft, make_folder
+from rtrecon.output import Output, Run
+from rtrecon.result import LiveResult
+
+__all__ = ["FaceCsvOutput"]
+
+logger = logging.getLogger(__name__)
+
+
+class FaceCsvOutput(Output):
+    """One line a result. Time codes are a film's own times, or the time of day.
+
+    Args:
+        target: the file; has its name once it is whole.
+        mirror, calibrate, gain, lids: as of the outputs over UDP.
+    """
+
+    name = "csv"
+    summary = "Live Link Face's CSV with time code: shapes, head and eyes, a line a frame"
+    every_result = True
+    close_timeout_s = 10.0
+
+    def __init__(
+        self,
+        target: Path,
+        *,
+        mirror: bool = False,
+        calibrate: bool = True,
+        gain: float = 1.0,
+        lids: LidPolicy = "wink",
+    ) -> None:
+        self._path = Path(target)
+        self._mirror = mirror
+        self._settings = AvatarSettings(calibrate, gain, lids=lids)
+        self._midnight_s: float | None = None  # where the clock of the frames stood at midnight
+
+    @property
+    def target(self) -> str:
+        """The file."""
+        return str(self._path)
+
+    def open(self, run: Run) -> None:
+        """Begin the file.
+
+        Raises:
+            OutputError: it cannot be made.
+        """
+        self._stage = run.shared((AvatarStage, self._settings), lambda: AvatarStage(self._settings))
+        make_folder(self._path.parent)
+        self._draft = Draft(self._path)
+        self._file = self._draft.open()
+        self._write(HEADER)
+
+    def write(self, result: LiveResult) -> None:
+        """Append one line.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        frame = self._stage.frame(result)
+        if self._midnight_s is None:
+            self._midnight_s = 0.0
+            if result.frame.t_media_ns is None:
+                self._midnight_s = frame.t_s - _time_of_day_s()
+        self._write(
+            csv_row(mirrored(frame) if self._mirror else frame, frame.t_s - self._midnight_s)
+        )
+
+    def close(self) -> None:
+        """Complete the file, and say which it is.
+
+        Raises:
+            OutputError: it cannot be completed.
+        """
+        try:
+            self._file.close()
+        except OSError as error:
+            raise OutputError(f"cannot write {self._path}: {error.strerror}") from error
+        logger.info("wrote %s", self._draft.complete())
+
+    def _write(self, line: str) -> None:
+        try:
+            self._file.write(line.encode("ascii") + b"\n")
+        except OSError as error:
+            raise OutputError(f"cannot write {self._path}: {error.strerror}") from error
+
+
+def _time_of_day_s() -> float:
+    now_s = time.time()
+    local = time.localtime(now_s)
+    return local.tm_hour * 3600 + local.tm_min * 60 + local.tm_sec + now_s % 1.0
