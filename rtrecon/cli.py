@@ -66,6 +66,12 @@ COMMANDS = {
         "rtrecon.commands.outputs:run_outputs",
         "list what results can go to, and what each needs",
     ),
+    "avatar-check": Command(
+        "rtrecon.commands.avatar_check:AvatarCheckConfig",
+        "rtrecon.commands.avatar_check:run_avatar_check",
+        "play known moves to an avatar, and say what must be seen",
+        lists=True,
+    ),
     "doctor": Command(
         "rtrecon.commands.doctor:DoctorConfig",
         "rtrecon.commands.doctor:run_doctor",

@@ -62,6 +62,7 @@ class DatagramOutput(Output):
         settings: of the chain; outputs with the same share it.
 
     Attributes:
+        is_mirrored: as in a mirror.
         unheard: datagrams that the network gave back, so far.
     """
 
@@ -69,7 +70,7 @@ class DatagramOutput(Output):
         self, address: tuple[str, int], encode: Encoder, *, mirror: bool, settings: AvatarSettings
     ) -> None:
         self._address, self._encode = address, encode
-        self._mirror, self._settings = mirror, settings
+        self.is_mirrored, self._settings = mirror, settings
         self._stage = AvatarStage(settings)
         self._socket: socket.socket | None = None
         self._said: set[str] = set()
@@ -112,8 +113,11 @@ class DatagramOutput(Output):
 
     def write(self, result: LiveResult) -> None:
         """Send the datagrams of one result."""
-        frame = self._stage.frame(result)
-        if self._mirror:
+        self.send(self._stage.frame(result))
+
+    def send(self, frame: AvatarFrame) -> None:
+        """Send the datagrams of one frame, mirrored if this output is."""
+        if self.is_mirrored:
             frame = mirrored(frame)
         trouble = ""
         for datagram in self._encode(frame):
