@@ -242,7 +242,9 @@ def _open_file(path: Path) -> VideoReader:
     try:
         # Without the scheme, a name such as 10:20:30.mp4 would be taken for an address.
         return VideoReader(f"file:{path}", str(path))
-    except (OSError, ValueError, LookupError) as error:
+    except SourceError:
+        raise
+    except Exception as error:  # FFmpeg has errors of no class of Python's
         raise SourceError(
             f"{path} is not a video that can be read ({reason_of(error)}): is it complete, and "
             f"does it play elsewhere? Try another format: ffmpeg -i {path} -c:v libx264 out.mp4"

@@ -6,7 +6,6 @@ import errno
 import json
 import logging
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from rtrecon.outputs.record import RecordOutput, write_snapshot
 from tests.draw.heads import head, view_of
 from tests.outputs.doubles import result
 
+resource = pytest.importorskip("resource")  # not on Windows
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and limits of POSIX")
 
 PATIENCE_S = 90.0
