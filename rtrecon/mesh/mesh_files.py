@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import struct
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ from rtrecon._version import __version__
 from rtrecon.errors import DataError, OutputError
 from rtrecon.files import write_files
 from rtrecon.geometry.mesh import Mesh, UInt8Array
-from rtrecon.shown import plain
 
 __all__ = ["MESH_SUFFIXES", "encode_mesh", "write_mesh"]
 
@@ -89,7 +89,7 @@ def _encode_ply(mesh: Mesh, path: Path) -> dict[Path, bytes]:
 
 def _encode_obj(mesh: Mesh, path: Path) -> dict[Path, bytes]:
     """OBJ with MTL and a PNG texture; without a texture the vertices carry colours."""
-    if plain(path.name) != path.name:
+    if any(unicodedata.category(character) == "Cc" for character in path.name):
         raise DataError(f"{path}: an OBJ file names its material, and cannot by such a name")
     files: dict[Path, bytes] = {}
     textured = mesh.uv is not None and mesh.texture is not None

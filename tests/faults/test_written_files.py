@@ -12,10 +12,13 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from rtrecon.errors import OutputError
+from rtrecon.errors import DataError, OutputError
 from rtrecon.files import Draft, check_target, make_draft_folder, write_files, write_json
+from rtrecon.geometry.mesh import Mesh
+from rtrecon.mesh.mesh_files import encode_mesh
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -230,3 +233,10 @@ def test_a_target_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
         check_target(tmp_path / "no" / "stats.json")
     with pytest.raises(OutputError, match=r"Not a directory|no folder"):
         check_target(path / "stats.json")
+
+
+def test_an_obj_does_not_name_its_material_in_two_lines(tmp_path: Path) -> None:
+    corners = np.eye(3, dtype=np.float32)
+    mesh = Mesh(corners, np.array([[0, 1, 2]], np.int32), corners, np.zeros((3, 3), np.uint8))
+    with pytest.raises(DataError, match="names its material"):
+        encode_mesh(mesh, tmp_path / "a\nmtllib evil.obj")
