@@ -275,3 +275,27 @@ def test_schemes_are_read_in_any_case(tmp_path: Path) -> None:
         ):
             with open_source(url) as source:
                 assert sum(1 for _ in source) == 2
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_list_of_segments_is_a_film_if_it_says_its_end(ends: bool, tmp_path: Path) -> None:
+    """HLS: the size of the list is not that of a film."""
+    write_video(
+        tmp_path / "list.m3u8", [k * 40 for k in range(50)],
+        container="hls", hls_time="1", hls_list_size="0", hls_playlist_type="vod",
+    )  # fmt: skip
+    if not ends:
+        text = (tmp_path / "list.m3u8").read_text(encoding="utf-8")
+        for line in ("#EXT-X-ENDLIST", "#EXT-X-PLAYLIST-TYPE:VOD\n"):
+            text = text.replace(line, "")
+        (tmp_path / "list.m3u8").write_text(text, encoding="utf-8")
+
+    def answer(request: Http) -> None:
+        plain_file(tmp_path / request.path.lstrip("/"))(request)
+
+    with serving(answer) as server, open_source(f"{server.address}/list.m3u8") as source:
+        assert source.is_live is not ends
+        if ends:
+            assert sum(1 for _ in source) == 50
+        else:
+            assert source.read() is not None
