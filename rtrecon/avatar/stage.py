@@ -68,7 +68,8 @@ class AvatarStage:
     def __init__(self, settings: AvatarSettings | None = None) -> None:
         self.settings = settings or AvatarSettings()
         self._lock = threading.Lock()
-        self._made: deque[tuple[LiveResult, AvatarFrame]] = deque(maxlen=_REMEMBERED)
+        # By capture time and index: results hold pictures and clouds, whose memory is used again.
+        self._made: deque[tuple[tuple[int, int], AvatarFrame]] = deque(maxlen=_REMEMBERED)
         self._neutral = HeadNeutral()
         self._calibration = Calibration.none(ARKIT_NAMES)
         self._lids = Lids(self.settings.lids)
@@ -89,14 +90,15 @@ class AvatarStage:
 
         The lock is held while a frame is made: whoever waits for it wants that very frame.
         """
+        key = (result.frame.t_capture_ns, result.frame.index)
         with self._lock:
             for known, frame in self._made:
-                if known is result:
+                if known == key:
                     return frame
-            if self._made and result.frame.t_capture_ns < self._made[-1][0].frame.t_capture_ns:
+            if self._made and key < self._made[-1][0]:
                 return self._made[-1][1]
             made = self._make(result)
-            self._made.append((result, made))
+            self._made.append((key, made))
             return made
 
     def recalibrate(self) -> None:
@@ -111,7 +113,7 @@ class AvatarStage:
         if t_s < self._t_s:  # a film that begins again
             self._seen_s = t_s
         self._t_s = t_s
-        face = self._choose(result.faces, t_s)
+        face = self._choose([f for f in result.faces if np.isfinite(f.T_camera_face).all()], t_s)
         posture, state = self._presence(None if face is None else self._look(face, dt_s), t_s)
         values = posture.coefficients
         values.flags.writeable = False

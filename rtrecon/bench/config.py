@@ -12,7 +12,7 @@ from rtrecon.errors import UserError
 
 __all__ = ["ALONE_STAGES", "BenchConfig", "Stage"]
 
-Stage = Literal["detect", "track", "align", "depth", "geometry", "mesh", "view"]
+Stage = Literal["detect", "track", "align", "depth", "geometry", "mesh", "avatar", "view"]
 ALONE_STAGES: tuple[Stage, ...] = get_args(Stage)
 """What can be measured alone: the stages of a frame, and what may be done with its faces."""
 
@@ -70,7 +70,8 @@ class BenchConfig(CommonConfig):
         tuple[Stage, ...],
         tyro.conf.arg(metavar="NAME [NAME ...]", help_behavior_hint=""),
     ] = ()
-    """Measure these stages alone instead: detect, track, align, depth, geometry, mesh, view."""
+    """Measure these stages alone instead: detect, track, align, depth, geometry, mesh, avatar
+    (a frame for avatars, in all five protocols), view."""
     json: OptionalPath = None
     """Write all figures and samples to this file."""
     csv: OptionalPath = None

@@ -9,6 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from rtrecon.avatar.ifacialmocap import IFacialMocapEncoder
+from rtrecon.avatar.livelink import LiveLinkEncoder
+from rtrecon.avatar.openseeface import OpenSeeFaceEncoder
+from rtrecon.avatar.osc import OscEncoder
+from rtrecon.avatar.stage import AvatarStage
+from rtrecon.avatar.vmc import VmcEncoder
 from rtrecon.bench.config import Stage
 from rtrecon.bench.drawing import Drawer
 from rtrecon.bench.memory_source import forth_and_back
@@ -22,7 +28,7 @@ from rtrecon.mesh.face_mesh import file_mesh
 from rtrecon.mesh.mesh_files import encode_mesh
 from rtrecon.pipeline import Reconstructor
 from rtrecon.result import LiveResult
-from rtrecon.types import BgrImage, Frame, Intrinsics, TrackedFace
+from rtrecon.types import BgrImage, Expression, Frame, Intrinsics, TrackedFace
 
 __all__ = ["StageBench"]
 
@@ -93,6 +99,10 @@ class StageBench:
                 geometry.reconstruct(image, self._intrinsics, face, crop, prediction, t_ns)
                 for face, crop, prediction in zip(tracked, crops, predictions, strict=True)
             ]
+            for face, prediction in zip(faces, predictions, strict=True):
+                if prediction.expression is not None:
+                    names = prediction.expression_names
+                    face.expression = Expression(names, prediction.expression)
             yield _Inputs(image, t_ns, tracked, crops, predictions, faces)
             t_ns += self._step_ns
 
@@ -102,6 +112,8 @@ class StageBench:
             return self._track()
         if stage == "geometry":
             return self._geometry()
+        if stage == "avatar":
+            return self._avatar()
         work: dict[Stage, Callable[[_Inputs], object]] = {
             "detect": lambda x: self._mtcnn.detect_live(x.image, _MIN_FACE_PX),
             "align": self._align,
@@ -144,6 +156,30 @@ class StageBench:
                 t_ns = base_ns + number * self._step_ns
                 made = geometry.reconstruct(x.image, self._intrinsics, face, crop, prediction, t_ns)
                 _ = made.grid.triangles
+            return time.perf_counter_ns() - start_ns
+
+        return call
+
+    def _avatar(self) -> Callable[[int], int]:
+        """Neutral, lids and loss, then every protocol's datagrams; nothing is sent."""
+        stage = AvatarStage()
+        encoders = (
+            VmcEncoder(),
+            OpenSeeFaceEncoder(),
+            IFacialMocapEncoder(),
+            LiveLinkEncoder(),
+            OscEncoder(),
+        )
+        base_ns = time.monotonic_ns()
+
+        def call(number: int) -> int:
+            x = self._inputs[forth_and_back(number, len(self._inputs))]
+            picture = Frame(x.image, number, base_ns + number * self._step_ns, self._intrinsics)
+            result = LiveResult(picture, [_fresh(face) for face in x.faces], 0.0)
+            start_ns = time.perf_counter_ns()
+            frame = stage.frame(result)
+            for encode in encoders:
+                encode(frame)
             return time.perf_counter_ns() - start_ns
 
         return call

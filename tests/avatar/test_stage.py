@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -202,6 +203,30 @@ def test_a_film_that_begins_again_goes_on() -> None:
         frame = stage.frame(LiveResult(picture, [face(jawOpen=k / 4)], 1.0))
     assert frame.state == "tracked"
     assert frame["jawOpen"] == pytest.approx(0.75)
+
+
+def test_a_pose_that_is_not_finite_is_no_face_and_teaches_nothing() -> None:
+    stage = AvatarStage()
+    t_s = settle(stage)
+    broken = face()
+    broken.T_camera_face[0, 3] = np.nan
+    assert stage.frame(result(t_s, broken)).state == "held"
+    after = stage.frame(result(t_s + 0.1, face()))
+    assert np.isfinite([*after.rotation, *after.position_m]).all()
+
+
+def test_coefficients_that_are_not_finite_are_none() -> None:
+    frame = AvatarStage(RAW).frame(result(0.0, face(jawOpen=np.nan, eyeBlinkLeft=np.nan)))
+    assert np.isfinite(frame.coefficients).all()
+    assert frame["jawOpen"] == 0.0
+
+
+def test_no_result_is_kept() -> None:
+    stage = AvatarStage()
+    given = result(0.0, face())
+    before = sys.getrefcount(given)
+    stage.frame(given)
+    assert sys.getrefcount(given) == before
 
 
 def test_another_models_coefficients() -> None:
