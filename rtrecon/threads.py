@@ -8,6 +8,7 @@ command line, which knows its exit code, ends the process without taking anythin
 from __future__ import annotations
 
 import atexit
+import inspect
 import logging
 import os
 import sys
@@ -20,14 +21,22 @@ from typing import Any, NoReturn
 
 from rtrecon.errors import RtreconError
 
-__all__ = ["at_sudden_end", "end_process", "end_suddenly", "ends_with", "start_thread"]
+__all__ = [
+    "at_sudden_end",
+    "end_process",
+    "end_suddenly",
+    "ends_at_exit",
+    "ends_with",
+    "start_thread",
+]
 
 logger = logging.getLogger(__name__)
 
 _LAST_WAIT_S = 12.0  # drivers come back within ten seconds, streams within eight
 
 _started: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
-_last_words: list[Callable[[], None]] = []
+_last_words: list[Callable[[], Callable[[], None] | None]] = []
+_to_end: list[weakref.WeakMethod[Callable[[], None]]] = []
 _owned: set[weakref.finalize[..., Any]] = set()
 
 
@@ -68,6 +77,15 @@ def ends_with(owner: object, what: str, end: Callable[[], None]) -> Callable[[],
     return closed
 
 
+def ends_at_exit(end: Callable[[], None]) -> None:
+    """Have the method ``end`` called when the program ends, if its object is still there.
+
+    It must not wait; what it belongs to is not kept by this.
+    """
+    _to_end[:] = [known for known in _to_end if known() is not None]
+    _to_end.append(weakref.WeakMethod(end))
+
+
 def end_process(code: int) -> NoReturn:
     """End the process with ``code``; at once, if threads of ours hang in a driver."""
     left = [thread.name for thread in _started if thread.is_alive()]
@@ -86,14 +104,17 @@ def end_process(code: int) -> NoReturn:
 def at_sudden_end(end: Callable[[], None]) -> Callable[[], None]:
     """Have ``end`` called if a library is about to end the process, the newest first.
 
+    The object of a method is not kept by this.
+
     Returns:
         What to call when that is not wanted any more.
     """
-    _last_words.append(end)
+    words = weakref.WeakMethod(end) if inspect.ismethod(end) else (lambda: end)
+    _last_words.append(words)
 
     def undo() -> None:
-        if end in _last_words:
-            _last_words.remove(end)
+        if words in _last_words:
+            _last_words.remove(words)
 
     return undo
 
@@ -102,9 +123,10 @@ def end_suddenly(reason: str) -> NoReturn:
     """Complete what can be completed, and end the process with 1 before a library does."""
     logger.error("%s: ending", reason)
     while _last_words:
-        end = _last_words.pop()
+        end = _last_words.pop()()
         try:
-            end()
+            if end is not None:
+                end()
         except Exception as error:
             logger.error("%s", error)
             logger.debug("at the sudden end", exc_info=True)
@@ -134,6 +156,10 @@ def _await_threads() -> None:
             forgotten(*arguments)
         except Exception:
             logger.debug("at the end", exc_info=True)
+    for known in _to_end:
+        end = known()
+        if end is not None:
+            end()
     until_s = time.monotonic() + _LAST_WAIT_S
     for thread in list(_started):
         try:

@@ -15,7 +15,7 @@ from rtrecon.buffers import BufferPool
 from rtrecon.capture.source import Source
 from rtrecon.errors import RtreconError, SourceLostError
 from rtrecon.stats import Samples
-from rtrecon.threads import start_thread
+from rtrecon.threads import ends_at_exit, start_thread
 from rtrecon.types import BgrImage, Frame
 
 __all__ = ["CaptureStats", "CaptureThread"]
@@ -100,6 +100,7 @@ class CaptureThread:
             RtreconError: the system gives no more threads; the source is closed.
         """
         self._t_picture_ns = self._t_changed_ns = time.monotonic_ns()
+        ends_at_exit(self.ask_to_end)
         try:
             self._start_reader(self._source)
             if self._source.is_live:

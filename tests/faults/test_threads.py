@@ -277,6 +277,23 @@ def test_a_script_waits_for_a_driver_that_comes_back() -> None:
     assert done.stderr == ""
 
 
+def test_a_script_that_forgets_a_capture_thread_ends_at_once() -> None:
+    done = child("""
+        import time, rtrecon
+        capture = rtrecon.CaptureThread(rtrecon.open_source("demo", loop=True))
+        capture.start()
+        assert capture.read(60.0) is not None
+        print(time.monotonic(), flush=True)
+        import atexit
+        atexit._run_exitfuncs()
+        print(time.monotonic(), flush=True)
+    """)
+    assert done.returncode == 0, done.stderr
+    before_s, after_s = (float(line) for line in done.stdout.split())
+    assert after_s - before_s < 11.0  # it did not wait in vain
+    assert done.stderr == ""
+
+
 def test_a_script_that_forgets_its_pipeline_ends_with_a_word(dome_model: Path) -> None:
     done = child(f"""
         import rtrecon
