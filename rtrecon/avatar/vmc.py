@@ -5,7 +5,7 @@ Facts: https://protocol.vmc.info/english (the specification of the VMC protocol)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -27,8 +27,11 @@ _APPLY = element(message("/VMC/Ext/Blend/Apply"))
 _LOADED, _CALIBRATED, _NORMAL_MODE = 1, 3, 0
 # Of a common model, from the bone above, in metres: some receivers put bones where they are
 # told, and a head at nothing sinks into the neck.
-_HEAD_AT: Vector = (0.0, 0.08, 0.01)
-_EYES_AT: tuple[Vector, Vector] = (-0.02, 0.06, 0.02), (0.02, 0.06, 0.02)
+_OFFSETS: Mapping[str, Vector] = {
+    "Head": (0.0, 0.08, 0.01),
+    "LeftEye": (-0.02, 0.06, 0.02),
+    "RightEye": (0.02, 0.06, 0.02),
+}
 _ROOT = element(message("/VMC/Ext/Root/Pos", "root", 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0))
 
 
@@ -40,9 +43,14 @@ class VmcEncoder:
 
     Args:
         names: of the shapes.
+        offsets: of the bones Head, LeftEye and RightEye from the bone above, metres in Unity's
+            frame; those of a common model where nothing is said.
     """
 
-    def __init__(self, names: ShapeNames = "both") -> None:
+    def __init__(
+        self, names: ShapeNames = "both", offsets: Mapping[str, Vector] | None = None
+    ) -> None:
+        self._offsets = {**_OFFSETS, **(offsets or {})}
         self._presets = [p for p in _PRESETS if names in ("vrm0", "vrm1")]
         shapes: list[str] = []
         if self._presets:
@@ -62,9 +70,9 @@ class VmcEncoder:
             element(message("/VMC/Ext/OK", *state)),
             element(message("/VMC/Ext/T", frame.t_s)),
             _ROOT,
-            _bone("Head", _HEAD_AT, frame.rotation),
-            _bone("LeftEye", _EYES_AT[0], _turn(left)),
-            _bone("RightEye", _EYES_AT[1], _turn(right)),
+            _bone("Head", self._offsets["Head"], frame.rotation),
+            _bone("LeftEye", self._offsets["LeftEye"], _turn(left)),
+            _bone("RightEye", self._offsets["RightEye"], _turn(right)),
         ]
         return bundles(elements + self._values.elements(self._shown(frame)), last=_APPLY)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rtrecon.avatar.ifacialmocap import FaceData, IFacialMocapEncoder
 from rtrecon.avatar.lids import LidPolicy
 from rtrecon.avatar.livelink import AngleUnit, LiveLinkEncoder
@@ -9,6 +11,9 @@ from rtrecon.avatar.openseeface import OpenSeeFaceEncoder
 from rtrecon.avatar.osc import OscEncoder
 from rtrecon.avatar.stage import AvatarSettings
 from rtrecon.avatar.vmc import ShapeNames, VmcEncoder
+from rtrecon.avatar.vrm import bone_offsets
+from rtrecon.errors import DataError
+from rtrecon.output import Run
 from rtrecon.outputs.datagrams import DatagramOutput, parse_address
 
 __all__ = [
@@ -54,6 +59,7 @@ class VmcOutput(DatagramOutput):
         target: str = f"{_HERE}:39539",
         *,
         names: ShapeNames = "both",
+        avatar: Path | None = None,
         mirror: bool = False,
         calibrate: bool = True,
         gain: float = 1.0,
@@ -62,6 +68,24 @@ class VmcOutput(DatagramOutput):
         settings = AvatarSettings(calibrate, gain, lids=lids)
         address = parse_address(target, _HERE, 39539)
         super().__init__(address, VmcEncoder(names), mirror=mirror, settings=settings)
+        self._names, self._avatar = names, avatar
+
+    def open(self, run: Run) -> None:
+        """As any, after a look at where the model ``avatar`` has its head and eyes.
+
+        Raises:
+            DataError: that file cannot be read, or is no VRM.
+        """
+        if self._avatar is not None:
+            try:
+                with self._avatar.open("rb") as file:
+                    offsets = bone_offsets(file)
+            except OSError as error:
+                raise DataError(f"cannot read {self._avatar}: {error.strerror}") from error
+            except DataError as error:
+                raise DataError(f"{self._avatar}: {error}") from error
+            self._encode = VmcEncoder(self._names, offsets)
+        super().open(run)
 
 
 class IFacialMocapOutput(DatagramOutput):

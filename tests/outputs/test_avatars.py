@@ -128,7 +128,7 @@ def test_a_place_that_cannot_be_sent_to(monkeypatch: pytest.MonkeyPatch) -> None
     [
         ("vmc:localhost:0", "port"),
         ("vmc?names=klingon", "names must be both or arkit-pascal"),
-        ("vmc?mirrored=1", "no option 'mirrored': it has names, mirror"),
+        ("vmc?mirrored=1", "no option 'mirrored': it has names, avatar, mirror"),
         ("osc?prefix=rtrecon", "prefix must be an OSC address"),
         ("livelink?gain=9", "gain must be 0.1 to 5"),
         ("openseeface?lids=shut", "lids must be wink"),
