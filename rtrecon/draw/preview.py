@@ -68,13 +68,8 @@ class PreviewWriter:
         """
         return self._file.close() if self._file is not None else None
 
-    def give_up(self) -> None:
-        """Let go of the file as it is."""
-        if self._file is not None:
-            self._file.give_up()
-
     def rescued_s(self) -> float | None:
-        """To what time ``part`` can be played after that; None: not at all."""
+        """To what time ``part`` can be played if that failed; None: not at all."""
         return self._file.rescued_s() if self._file is not None and self.part.exists() else None
 
 

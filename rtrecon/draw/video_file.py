@@ -70,6 +70,7 @@ class VideoFile:
         self.path, self.part = path, part
         self._size_px = size_px
         self.count = 0
+        self._broken = ""  # what failed first: from then on nothing is added
         self._last_tick = -1
         self._gap_ticks = round(_TICKS_HZ / (rate_hz or _USUAL_RATE_HZ))
         self._yuv = np.empty((size_px[1] * 3 // 2, size_px[0]), dtype=np.uint8)
@@ -177,17 +178,19 @@ class VideoFile:
         return stream
 
     def _do(self, step: Callable[[Any], None]) -> None:
-        if self._container is None:
-            raise OutputError(f"{self.path} was given up")
+        if self._container is None or self._broken:
+            raise OutputError(self._broken or f"{self.path} was given up")
+        cause: BaseException | None = None
         try:
             step(self._container)
         except Exception as error:
-            cause = self._disk.failure or error
+            cause = error
+        # FFmpeg may keep what the disk said to itself until the end.
+        cause = self._disk.failure or cause
+        if cause is not None:
             reason = getattr(cause, "strerror", None) or repr(cause)
-            raise OutputError(f"cannot write {self.path}: {reason}") from error
-        if self._disk.failure is not None:  # FFmpeg may keep it to itself until the end
-            reason = self._disk.failure.strerror or repr(self._disk.failure)
-            raise OutputError(f"cannot write {self.path}: {reason}")
+            self._broken = f"cannot write {self.path}: {reason}"
+            raise OutputError(self._broken) from cause
         self._disk.mark_whole()
 
     def _read_back(self) -> None:

@@ -66,7 +66,7 @@ class RecordOutput(Output):
         self._t_first_ns: int | None = None
         self._shown = -1  # in which of the times that rate_hz allows the last picture was
         self._last_faces: Sequence[FaceReconstruction] = ()
-        self._failed = False
+        self._is_cut = False  # the last row of the poses may not be whole
 
     @property
     def target(self) -> str:
@@ -95,7 +95,6 @@ class RecordOutput(Output):
         Raises:
             OutputError: a file cannot be written.
         """
-        self._failed = True  # unless the end of this is reached
         frame = result.frame
         if self._t_first_ns is None:
             self._t_first_ns = frame.t_ns
@@ -118,8 +117,8 @@ class RecordOutput(Output):
             while left:
                 left = left[self._poses.write(left) :]
         except OSError as error:
+            self._is_cut = True
             raise OutputError(f"cannot write {self.folder / POSES}: {error.strerror}") from error
-        self._failed = False
 
     def close(self) -> None:
         """Complete all files, and say which they are.
@@ -135,7 +134,7 @@ class RecordOutput(Output):
             except OutputError as error:
                 errors.append(str(error))
         self._poses.close()
-        if self._failed or errors:
+        if self._is_cut or errors:
             self._say_what_stays()
         if errors:
             raise OutputError("; ".join(errors))
@@ -148,14 +147,11 @@ class RecordOutput(Output):
         return is_new
 
     def _complete_video(self) -> list[Path]:
-        if self._failed:
-            self._preview.give_up()
-            return []
         written = self._preview.close()
         return [] if written is None else [written]
 
     def _complete_poses(self) -> list[Path]:
-        if self._failed:
+        if self._is_cut:
             return []
         part, path = self.folder / POSES_PART, self.folder / POSES
         try:

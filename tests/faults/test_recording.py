@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -185,7 +186,7 @@ def test_a_full_disk_fails_the_run_and_keeps_what_plays(dome_model: Path, tmp_pa
     assert f"cannot write {take}/preview.mp4: File too large" in done.stderr
     assert "preview.part.mp4 keeps what was written of the video" in done.stderr
     assert "frames," in done.stderr  # the summary
-    assert "wrote" not in done.stderr.replace(f"wrote {take}/face0.ply", "")
+    assert f"wrote {take}/preview.mp4" not in done.stderr
     assert len(times_of(take / "preview.part.mp4")) > 10
     assert not (take / "preview.mp4").exists()
     [output] = json.loads(stats.read_text(encoding="utf-8"))["outputs"]
@@ -215,7 +216,8 @@ def test_a_real_full_disk(small_disk: Path, caplog: pytest.LogCaptureFixture) ->
             frame = result(k, t_capture_ns=k * 40_000_000)
             frame.frame.image[:] = noise(k)
             recorder.write(frame)
-    recorder.close()
+    with pytest.raises(OutputError, match="No space left on device"):
+        recorder.close()
     assert len(times_of(small_disk / "take" / "preview.part.mp4")) > 10
     assert "keeps what was written" in caplog.text
 
@@ -241,6 +243,22 @@ def test_the_poses_alone_may_find_the_disk_full(
     assert not (tmp_path / "poses.jsonl").exists()
 
 
+def test_a_picture_that_cannot_be_drawn_does_not_cost_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = recording(tmp_path, 5)
+
+    def fail(*_: object) -> None:
+        raise ValueError("it cannot be drawn")
+
+    monkeypatch.setattr("rtrecon.draw.preview.compose", fail)
+    with pytest.raises(ValueError, match="drawn"):
+        recorder.write(result(9, t_capture_ns=200_000_000_000))
+    recorder.close()
+    assert len(times_of(tmp_path / "preview.mp4")) == 5
+    assert lines(tmp_path / "poses.jsonl") == 5
+
+
 def test_stats_that_cannot_be_written_do_not_hide_what_failed_before(
     dome_model: Path, tmp_path: Path
 ) -> None:
@@ -257,7 +275,7 @@ def test_stats_that_cannot_be_written_do_not_hide_what_failed_before(
         check=False,
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
-    assert f"cannot write {tmp_path}/take/poses.jsonl: File too large" in done.stderr
+    assert re.search(r"cannot write .*/take/(preview.mp4|poses.jsonl): File too", done.stderr)
     assert "it plays as it is" not in done.stderr  # there is nothing to play yet
     assert f"cannot write {tmp_path}/s: File too large" in done.stderr
     assert "Traceback" not in done.stderr
