@@ -53,6 +53,16 @@ def default_threads() -> int:
     return max(1, min(4, usable_cores() or 1))
 
 
+def _bounded(threads: int | None) -> int:
+    """Threads asked for, but no more than the cores that this process may use."""
+    if threads is None:
+        return default_threads()
+    cores = usable_cores() or threads
+    if threads > cores:
+        logger.warning("%d threads are more than this process may use: %d", threads, cores)
+    return min(threads, cores)
+
+
 def create_session(
     source: str | Path | ModelSource | Callable[[str], Path | ModelSource],
     provider: str = "auto",
@@ -85,7 +95,7 @@ def create_session(
         raise ProviderError(
             f"there is no provider {provider!r}: take auto or one of {', '.join(provider_names())}"
         )
-    threads = threads or default_threads()
+    threads = _bounded(threads)
     available = ort.get_available_providers()
 
     def source_for(name: str) -> ModelSource:
