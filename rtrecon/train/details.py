@@ -22,12 +22,13 @@ _FEATURES = 160  # of each branch
 
 
 class _Branch(nn.Sequential):
-    """Features (n, 160) of a picture of ``rows`` x ``columns`` pixels."""
+    """Features (n, 160) of a picture of ``rows`` x ``columns`` pixels; ``first`` makes it small."""
 
-    def __init__(self, rows: int, columns: int) -> None:
-        across = [-(-length // 8) for length in (rows, columns)]
+    def __init__(self, rows: int, columns: int, first: ConvNorm) -> None:
+        stride = 4 * int(first[0].stride[0])  # type: ignore[index]
+        across = [-(-length // stride) for length in (rows, columns)]
         super().__init__(
-            ConvNorm(3, 16, stride=2),
+            first,
             nn.ReLU(),
             ConvNorm(16, 48, stride=2),
             nn.ReLU(),
@@ -47,9 +48,11 @@ class Details(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.eyes = _Branch(_EYES[0][1] - _EYES[0][0], _EYES[1][1] - _EYES[1][0])
-        self.mouth = _Branch(_MOUTH[0][1] - _MOUTH[0][0], _MOUTH[1][1] - _MOUTH[1][0])
-        self.whole = _Branch(_CELLS // 3, _CELLS // 3)
+        self.eyes, self.mouth = (
+            _Branch(bottom - top, right - left, ConvNorm(3, 16, stride=2))
+            for (top, bottom), (left, right) in (_EYES, _MOUTH)
+        )
+        self.whole = _Branch(_CELLS, _CELLS, ConvNorm(3, 16, kernel=6, stride=6))
         self.mixed = nn.Sequential(nn.Linear(3 * _FEATURES, 256), nn.ReLU())
         self.expression = nn.Linear(256, len(ARKIT_NAMES))
         self.landmarks = nn.Linear(256, 136)
@@ -66,7 +69,7 @@ class Details(nn.Module):
             [
                 self.eyes(cut(x, *_EYES, _CELLS)),
                 self.mouth(cut(x, *_MOUTH, _CELLS)),
-                self.whole(functional.avg_pool2d(x, 3)),
+                self.whole(x),
             ],
             dim=1,
         )

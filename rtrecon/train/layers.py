@@ -14,6 +14,7 @@ class ConvNorm(nn.Sequential):
     """Convolution and batch norm; with ``frozen`` set, training keeps the norm's statistics.
 
     The frozen norm is part of the convolution's weights: nothing passes over the maps again.
+    An odd ``kernel`` is padded by half; an even one sees each pixel in one place alone.
     """
 
     frozen = False
@@ -21,8 +22,9 @@ class ConvNorm(nn.Sequential):
     def __init__(
         self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1, groups: int = 1
     ) -> None:
+        padding = kernel // 2 if kernel % 2 else 0
         super().__init__(
-            nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
+            nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False),
             nn.BatchNorm2d(outputs),
         )
 
