@@ -92,6 +92,7 @@ def fit_details(config: FitDetailsConfig) -> None:
 
     def save(step: int) -> None:
         network.details.load_state_dict(ema)
+        network.reset_shares()
         row = {"step": step, "pictures": len(data), "loss": round(smooth, 4)}
         row |= _scores(network.details, held_out, config.validate)
         logger.info("\n%s", json.dumps(row))
