@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +154,7 @@ class LiveSession:
                 max_frames=self._max_frames,
             )
             stack.enter_context(self._pipeline)
-            stack.callback(at_sudden_end(self._pipeline.close))
+            stack.callback(at_sudden_end(partial(_close, weakref.ref(self._pipeline))))
             self._stack = stack.pop_all()
         return self
 
@@ -297,6 +299,13 @@ class _Callback(Output):
 
     def write(self, result: LiveResult) -> None:
         self._function(result)
+
+
+def _close(pipeline: weakref.ref[LivePipeline]) -> None:
+    """By reference: what is called at a sudden end must not keep a dropped session alive."""
+    alive = pipeline()
+    if alive is not None:
+        alive.close()
 
 
 def _say_if_slow(reconstructor: Reconstructor) -> None:

@@ -143,12 +143,12 @@ def run_image(config: ImageConfig) -> int:
 
     if config.poisson or config.decimate is not None:
         import_open3d()  # better missed now than after the first picture
+    if config.stats is not None:
+        check_target(config.stats)
     paths, wrong = find_all(config.paths)
     formats = config.format_list()
     if formats:
         check_target(make_folder(config.out) / "face.glb")
-    if config.stats is not None:
-        check_target(config.stats)
     reconstructor = Reconstructor(
         model=config.model,
         provider=config.provider,
