@@ -59,8 +59,9 @@ class NetworkConfig:
 _EYES = ((11, 25), (10, 38))  # brows to lower lids: 99 % of them lie there
 _MOUTH = ((28, 40), (13, 35))
 _LOCAL = 128  # features of each
-# The jaw line is a matter of the whole head, which the transformer sees.
-_DETAILS_EXPRESSION, _DETAILS_LANDMARKS, _DETAILS_JAW = 0.85, 0.35, 0.15
+# Rendered heads would have a little more of the coefficients, a person before a webcam less
+# (docs/decisions/face-dpt-training.md); the jaw line is a matter of the whole head.
+_DETAILS_EXPRESSION, _DETAILS_LANDMARKS, _DETAILS_JAW = 0.6, 0.35, 0.15
 
 _BASE = NetworkConfig()
 SIZES: Mapping[str, NetworkConfig] = {
@@ -231,7 +232,7 @@ class FaceDpt(nn.Module):
             self.rotation.bias.copy_(torch.tensor([1.0, 0, 0, 0, 1.0, 0]))
 
     def reset_shares(self) -> None:
-        """How much of each answer is the details': as held-out heads have it best."""
+        """How much of each answer is the details'."""
         with torch.no_grad():
             self.share_expression.fill_(_DETAILS_EXPRESSION)
             self.share_landmarks.fill_(_DETAILS_LANDMARKS)
