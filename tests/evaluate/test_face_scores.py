@@ -276,5 +276,5 @@ def test_dataset_with_truth(dataset_folder: Path) -> None:
     ],
 )
 def test_truth_that_is_wrong(dataset_folder: Path, wrong: dict[str, object]) -> None:
-    with pytest.raises(DataError, match="frame 000|no number"):
+    with pytest.raises(DataError, match=r"frame 000|no number"):
         truthful(dataset_folder, **wrong)[0]
