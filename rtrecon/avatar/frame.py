@@ -35,7 +35,7 @@ class AvatarFrame:
     is neutral has no rotation and no position.
 
     Attributes:
-        t_s: of the picture, in seconds.
+        t_s: of the picture, in seconds: a film's own time, or since the first one.
         sequence: the picture's index.
         face_id: of the face that is followed; None while there is none.
         rotation: of the head from its neutral, x y z w.

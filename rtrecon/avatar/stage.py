@@ -78,6 +78,7 @@ class AvatarStage:
         self._place: npt.NDArray[np.intp] = np.zeros(0, dtype=np.intp)
         self._from: npt.NDArray[np.intp] = np.zeros(0, dtype=np.intp)
         self._face_id: int | None = None
+        self._first_ns: int | None = None
         self._seen_s = self._t_s = 0.0
         self._last_at: Vector = (0.0, 0.0, 0.0)
         moved = np.array([group_of(name) != "gaze" for name in ARKIT_NAMES])
@@ -108,7 +109,11 @@ class AvatarStage:
             self._calibration = Calibration.none(ARKIT_NAMES)
 
     def _make(self, result: LiveResult) -> AvatarFrame:
-        t_s = result.frame.t_ns * 1e-9
+        picture = result.frame
+        if self._first_ns is None:
+            # Protocols send 32 bit floats: a clock that began with the machine is too long.
+            self._first_ns = picture.t_ns if picture.t_media_ns is None else 0
+        t_s = (picture.t_ns - self._first_ns) * 1e-9
         dt_s = min(max(t_s - self._t_s, 0.0), _LONGEST_STEP_S)
         if t_s < self._t_s:  # a film that begins again
             self._seen_s = t_s

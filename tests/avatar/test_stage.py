@@ -221,6 +221,12 @@ def test_coefficients_that_are_not_finite_are_none() -> None:
     assert frame["jawOpen"] == 0.0
 
 
+def test_times_are_fine_enough_for_32_bits_after_weeks() -> None:
+    stage, weeks_s = AvatarStage(RAW), 3e6
+    times = [np.float32(stage.frame(result(weeks_s + k / 60, face())).t_s) for k in range(3)]
+    np.testing.assert_allclose(np.diff(times), 1 / 60, rtol=1e-4)
+
+
 def test_no_result_is_kept() -> None:
     stage = AvatarStage()
     given = result(0.0, face())
