@@ -132,7 +132,7 @@ class AvatarStage:
             coefficients=values,
             eyes=eyes_of(values),
             state=state,
-            origin_m=self._neutral.position_m,
+            origin_m=self._neutral.position_m if self.settings.calibrate else (0.0, 0.0, 0.0),
             size_px=(width, height),
             landmarks68_px=None if face is None else face.landmarks68_px,
             landmarks68_face=None if face is None else _landmarks_in_face(face),

@@ -81,6 +81,15 @@ def test_coefficients_in_arkits_order_with_no_tongue() -> None:
     assert not frame.coefficients.flags.writeable
 
 
+@pytest.mark.parametrize("settings", [RAW, AvatarSettings()])
+def test_origin_and_position_make_the_place_before_the_camera(settings: AvatarSettings) -> None:
+    stage = AvatarStage(settings)
+    t_s = settle(stage, at_m=(0.0, 0.0, 0.7))
+    frame = stage.frame(result(t_s, face(at_m=(0.02, 0.0, 0.65))))
+    place = np.array(frame.origin_m) + frame.position_m
+    np.testing.assert_allclose(place, (0.02, 0.0, 0.65), atol=1e-3)
+
+
 def test_gain_leaves_the_gaze() -> None:
     stage = AvatarStage(AvatarSettings(calibrate=False, dead_zone=0.1, gain=2.0))
     frame = stage.frame(result(0.0, face(jawOpen=0.37, mouthLeft=0.05, eyeLookUpLeft=0.3)))
