@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["hide_secrets", "plain", "shown_address"]
+__all__ = ["hide_in", "hide_secrets", "plain", "shown_address"]
 
 # C0 and C1, what turns the direction of writing, separators of lines, halves of surrogates.
 _CONTROL = re.compile(
@@ -47,6 +47,15 @@ def hide_secrets(text: str) -> str:
         text = _USER_WITH_BLANKS.sub(r"\1***@", text)
         text = _USER_ALONE.sub(r"\1:***@", text)
     return _QUERY.sub(r"\1\2=***", text) if "=" in text else text
+
+
+def hide_in(error: Exception) -> Exception:
+    """``error`` of a library, whose arguments name an address, without the secrets in it.
+
+    A traceback shows it as the cause of an error of ours.
+    """
+    error.args = tuple(hide_secrets(a) if isinstance(a, str) else a for a in error.args[:3])
+    return error
 
 
 def shown_address(url: str) -> str:

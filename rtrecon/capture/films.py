@@ -12,7 +12,7 @@ from pathlib import Path
 from rtrecon.capture.source import Source
 from rtrecon.capture.video import VideoReader, reason_of
 from rtrecon.errors import SourceError, SourceLostError
-from rtrecon.shown import shown_address
+from rtrecon.shown import hide_in, shown_address
 from rtrecon.types import BgrImage
 
 __all__ = ["FileSource", "StreamSource", "open_url"]
@@ -41,7 +41,9 @@ class _VideoSource(Source):
             reader.close()
             # A film whose index is at its end, from a server that cannot begin in the middle.
             remedy = f"; download it first: curl -LO {name}" if "://" in name else ""
-            raise SourceError(f"{name} gives no picture: {reason_of(error)}{remedy}") from error
+            raise SourceError(f"{name} gives no picture: {reason_of(error)}{remedy}") from hide_in(
+                error
+            )
 
     def _describe(self, reader: VideoReader) -> None:
         self.width, self.height, self.rate_hz = reader.width, reader.height, reader.rate_hz
@@ -61,7 +63,9 @@ class _VideoSource(Source):
                 if self.is_live:
                     logger.debug("%s: %s", self.name, reason_of(error))
                     return False
-                raise SourceLostError(f"{self.name} was lost: {reason_of(error)}") from error
+                raise SourceLostError(f"{self.name} was lost: {reason_of(error)}") from hide_in(
+                    error
+                )
             self._is_damaged = took is None
             if took:
                 self._note_time(self._reader)
@@ -264,7 +268,7 @@ def _open_address(url: str) -> VideoReader:
         raise SourceError(
             f"{shown} cannot be opened ({reason_of(error)}): is the address right, the server "
             "up, and does it play in VLC?"
-        ) from error
+        ) from hide_in(error)
 
 
 def _shown(url: str) -> str:

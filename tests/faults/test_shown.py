@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import re
+import socket
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +84,17 @@ def test_no_error_holds_the_password(address: str, monkeypatch: pytest.MonkeyPat
         rtrecon.open_source(address)
     assert not SECRET.search(str(caught.value))
     assert not SECRET.search(repr(caught.value))
+
+
+@pytest.mark.parametrize("scheme", ["http", "rtsp", "RTSP"])
+def test_no_traceback_holds_the_password(scheme: str) -> None:
+    """What FFmpeg says of a refused connection names the whole address."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"{scheme}://admin:hunter2@127.0.0.1:{taken.getsockname()[1]}/x?token=hunter2"
+        with pytest.raises(SourceError) as caught:
+            rtrecon.open_source(address)
+    assert not SECRET.search("".join(traceback.format_exception(caught.value)))
 
 
 @pytest.mark.parametrize("address", [ADDRESSES[0], ADDRESSES[12]])
