@@ -1,10 +1,10 @@
 """Both lids together but for a wink; the eye under a closing lid looks as the other does.
 
 What a network says of lids is less than what they do, and one that closes pulls the other along.
-Of rendered frontal heads that blink, wink left and wink right, the shipped model says 0.36 to 0.79
-of a full blink, 0.05 to 0.09 of eyes that are open, and of a wink half as much for the open eye as
-for the closed one: a blink is the sum of two winks. So a wink is told by how far the lids differ
-for what they are, and what leaks into the open eye goes back to the closed one.
+Of rendered frontal heads the shipped model says 0.48 to 0.86 of a full blink, 0.05 to 0.12 of eyes
+that are open, and of a wink about a fifth as much for the open eye as for the closed one. So a
+wink is told by how far the lids differ for what they are, and what leaks into the open eye goes
+back to the closed one.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _LOOKS = [
     (_PLACE[f"eyeLook{look}Left"], _PLACE[f"eyeLook{other}Right"])
     for look, other in (("Down", "Down"), ("Up", "Up"), ("In", "Out"), ("Out", "In"))
 ]
-# Shares of the lid that is closed more. Lids that differ by less are one blink (0.18 at most, of a
-# head at 24 degrees), by more a wink (0.35 at least), in between a part of each. Once there is a
-# wink the marks are lower, so that it does not end while it opens.
-_BLINK_BAND, _WINK_BAND = (0.2, 0.35), (0.1, 0.2)
+# Shares of the lid that is closed more. Lids that differ by less are one blink (0.28 at most), by
+# more a wink (0.7 at least), in between a part of each. Once there is a wink the marks are lower,
+# so that it does not end while it opens.
+_BLINK_BAND, _WINK_BAND = (0.35, 0.6), (0.2, 0.4)
 _FAINT, _PLAIN = 0.1, 0.2  # of lids that hardly move nothing can be told
-_LEAK = 3.0  # a difference of winks was (a + b) / (a - b) times as large, with b half of a
-_OPEN, _SHUT = 0.08, 0.55  # what is said of open eyes, and of eyes that are shut
+_LEAK = 1.4  # a difference of winks was (a + b) / (a - b) times as large, with b a sixth of a
+_OPEN, _SHUT = 0.08, 0.6  # what is said of open eyes, and of eyes that are shut
 _CLOSING, _CLOSED = 0.5, 0.8  # as in `rtrecon.expression.gaze`
 
 
