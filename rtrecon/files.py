@@ -34,6 +34,7 @@ __all__ = [
     "take_name",
     "write_files",
     "write_json",
+    "write_secret",
 ]
 
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d+)|/dev/(stdout|stderr)")
@@ -50,14 +51,18 @@ class Draft:
 
     Its rights are what the umask gives, or those of the file that it replaces.
 
+    Args:
+        path: the name that it will have.
+        is_secret: for the user alone (0600), whatever was there before.
+
     Attributes:
         path: the name that it will have.
         part: the name that it has until then, beside ``path``; no other draft has it, of this
             run or another.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, is_secret: bool = False) -> None:
+        self.path, self._is_secret = path, is_secret
         # The suffix stays: encoders go by it.
         suffix = path.suffix if len(path.suffix) <= _LONGEST_SUFFIX else ""
         self.part = _hidden_beside(path, suffix)
@@ -68,7 +73,7 @@ class Draft:
         Raises:
             OutputError: it cannot be made.
         """
-        rights = _rights_of(self.path)
+        rights = 0o600 if self._is_secret else _rights_of(self.path)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         try:
             descriptor = os.open(self.part, flags, 0o666 if rights is None else 0o600)
@@ -209,6 +214,16 @@ def write_json(path: Path, data: Mapping[str, Any]) -> None:
         OutputError: the folder is missing, read-only or full.
     """
     write_files({path: json_bytes(data)})
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """Write a file that only the user can read, whole or not at all.
+
+    Raises:
+        OutputError: the folder is missing, read-only or full.
+    """
+    with Draft(path, is_secret=True) as draft, draft.open() as file:
+        file.write(content)
 
 
 def json_bytes(data: Mapping[str, Any], *, indent: int | None = 1) -> bytes:

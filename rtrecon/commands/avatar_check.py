@@ -51,17 +51,17 @@ def run_avatar_check(config: AvatarCheckConfig) -> int:
     """
     from rtrecon.avatar.check import MOVES, frame_of
     from rtrecon.output import Run
-    from rtrecon.outputs.datagrams import DatagramOutput
+    from rtrecon.outputs.avatar_output import AvatarOutput
     from rtrecon.outputs.registry import make_output
 
-    opened: list[DatagramOutput] = []
+    opened: list[AvatarOutput] = []
     try:
         for text in config.outputs:
             output = make_output(text)
-            if not isinstance(output, DatagramOutput):
+            if not isinstance(output, AvatarOutput):
                 raise UserError(
                     f"{text} is no avatar's output: take vmc, openseeface, ifacialmocap, "
-                    "livelink or osc"
+                    "livelink, vtube-studio or osc"
                 )
             output.open(Run())
             opened.append(output)

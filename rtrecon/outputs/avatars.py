@@ -14,7 +14,8 @@ from rtrecon.avatar.vmc import ShapeNames, VmcEncoder
 from rtrecon.avatar.vrm import bone_offsets
 from rtrecon.errors import DataError
 from rtrecon.output import Run
-from rtrecon.outputs.datagrams import DatagramOutput, parse_address
+from rtrecon.outputs.avatar_output import parse_address
+from rtrecon.outputs.datagrams import DatagramOutput
 
 __all__ = [
     "IFacialMocapOutput",

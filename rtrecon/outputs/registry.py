@@ -22,6 +22,7 @@ OUTPUTS = Registry(
         "ifacialmocap": "rtrecon.outputs.avatars:IFacialMocapOutput",
         "livelink": "rtrecon.outputs.avatars:LiveLinkOutput",
         "openseeface": "rtrecon.outputs.avatars:OpenSeeFaceOutput",
+        "vtube-studio": "rtrecon.outputs.vtube_studio:VTubeStudioOutput",
         "osc": "rtrecon.outputs.avatars:OscOutput",
     },
 )

@@ -10,8 +10,9 @@ import pytest
 
 from rtrecon.errors import ArgumentError, OutputError, UserError
 from rtrecon.output import Run
+from rtrecon.outputs.avatar_output import parse_address
 from rtrecon.outputs.avatars import IFacialMocapOutput, LiveLinkOutput, VmcOutput
-from rtrecon.outputs.datagrams import DatagramOutput, parse_address
+from rtrecon.outputs.datagrams import DatagramOutput
 from rtrecon.outputs.registry import make_output, make_outputs
 from tests.avatar.faces import face, result, turned
 

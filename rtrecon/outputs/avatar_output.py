@@ -1,0 +1,94 @@
+"""What outputs for avatars have in common: an address, the chain, and a mirror."""
+
+from __future__ import annotations
+
+import abc
+import re
+import socket
+from typing import Any
+
+from rtrecon.avatar.frame import AvatarFrame
+from rtrecon.avatar.stage import AvatarSettings, AvatarStage
+from rtrecon.errors import ArgumentError, UserError
+from rtrecon.output import Output, Run
+from rtrecon.result import LiveResult
+
+__all__ = ["AvatarOutput", "look_up", "parse_address"]
+
+_ADDRESS = re.compile(r"(?:(?P<host>\[[^\]]+\]|[^:\[\]]*))?(?::(?P<port>[^:]*))?")
+
+
+def parse_address(target: str, host: str, port: int) -> tuple[str, int]:
+    """Host and port of ``HOST:PORT``, ``HOST``, ``:PORT`` or ``PORT``; IPv6 in brackets.
+
+    Args:
+        target: what was asked for; may be empty.
+        host, port: where nothing is said of them.
+
+    Raises:
+        ArgumentError: it is none of that.
+    """
+    match = _ADDRESS.fullmatch(target.strip())
+    if match is None:
+        raise ArgumentError(
+            f"{target!r} is no address: give HOST:PORT, such as {host}:{port}, and an IPv6 "
+            f"address in brackets, such as [::1]:{port}"
+        )
+    named, digits = match["host"] or "", match["port"]
+    if named.isdecimal() and digits is None:
+        named, digits = "", named
+    if digits is not None:
+        if not (digits.isdecimal() and 1 <= int(digits) <= 65535):
+            raise ArgumentError(f"the port of {target!r} must be 1 to 65535, such as {port}")
+        port = int(digits)
+    return named.strip("[]") or host, port
+
+
+def look_up(host: str, port: int, kind: socket.SocketKind) -> tuple[Any, ...]:
+    """The first of what `socket.getaddrinfo` finds.
+
+    Raises:
+        UserError: there is no such host.
+    """
+    try:
+        return socket.getaddrinfo(host, port, type=kind)[0]
+    except (OSError, UnicodeError) as error:
+        raise UserError(
+            f"there is no host {host!r} ({error}): check its name, or give its address"
+        ) from error
+
+
+class AvatarOutput(Output):
+    """Sends one `AvatarFrame` for each result, whether there is a face in it or not.
+
+    Args:
+        address: host and port.
+        mirror: as in a mirror.
+        settings: of the chain; outputs with the same share it.
+
+    Attributes:
+        is_mirrored: as in a mirror.
+    """
+
+    def __init__(self, address: tuple[str, int], *, mirror: bool, settings: AvatarSettings) -> None:
+        self._address = address
+        self.is_mirrored, self._settings = mirror, settings
+        self._stage = AvatarStage(settings)
+
+    @property
+    def target(self) -> str:
+        """Host and port."""
+        host, port = self._address
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def open(self, run: Run) -> None:
+        """Join the chain of the run's other outputs."""
+        self._stage = run.shared((AvatarStage, self._settings), lambda: AvatarStage(self._settings))
+
+    def write(self, result: LiveResult) -> None:
+        """Send one result."""
+        self.send(self._stage.frame(result))
+
+    @abc.abstractmethod
+    def send(self, frame: AvatarFrame) -> None:
+        """Send one frame, mirrored if this output is."""
