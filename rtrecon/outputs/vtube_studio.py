@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 _REPEAT_S = 0.4  # after one second without data VTube Studio takes its parameters back
 _STALE_S = 1.0  # a face that is not followed by another for so long is not there
-_OPEN_TIMEOUT_S = 2.0
+_OPEN_TIMEOUT_S = 1.0
 _ANSWER_TIMEOUT_S = 5.0
 _POLL_S = 0.1
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.2, 5.0
@@ -139,7 +139,7 @@ class VTubeStudioOutput(AvatarOutput):
             self._is_closing = True
             self._changed.notify_all()
         if self._thread is not None:
-            self._thread.join(_OPEN_TIMEOUT_S)
+            self._thread.join(self.close_timeout_s - _POLL_S)  # longer than it takes to connect
 
     def _serve(self) -> None:
         """Connect, again and again, until the run ends or the user says no."""
