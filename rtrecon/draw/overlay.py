@@ -27,6 +27,7 @@ def draw_overlay(
     out: BgrImage | None = None,
     *,
     zoom: float = 1.0,
+    mirror: bool = False,
 ) -> BgrImage:
     """The picture with what was found in it.
 
@@ -36,6 +37,7 @@ def draw_overlay(
         figures: a line of them along the lower edge.
         out: (H, W, 3) uint8 BGR to draw into; default: a copy of ``image``.
         zoom: pixels of ``image`` for a pixel of that frame, where it was resized.
+        mirror: ``image`` was mirrored since; text is drawn to be read all the same.
 
     Returns:
         ``out``.
@@ -46,12 +48,16 @@ def draw_overlay(
         out[:] = image
     scale = max(out.shape[1] / 640.0, 0.8)
     thick = max(1, round(1.5 * scale))
+    last = out.shape[1] - 1
     for face in faces:
         x0, y0, x1, y1 = (round(float(v) * zoom) for v in face.box_px)
+        if mirror:
+            x0, x1 = last - x1, last - x0
         cv2.rectangle(out, (x0, y0), (x1, y1), _BOX, thick, cv2.LINE_AA)
         radius = max(1, round(min(3.0 * scale, 0.025 * (x1 - x0))))
         for x, y in face.landmarks_px:
-            at = (round(float(x) * zoom), round(float(y) * zoom))
+            column = round(float(x) * zoom)
+            at = (last - column if mirror else column, round(float(y) * zoom))
             cv2.circle(out, at, radius + 1, _RIM, -1, cv2.LINE_AA)
             cv2.circle(out, at, radius, _MARK, -1, cv2.LINE_AA)
         distance_m = float(face.T_camera_face[2, 3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,7 @@ from rtrecon.draw.video_file import VideoFile
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.types import BgrImage
 
-__all__ = ["PreviewWriter", "compose", "depth_picture"]
+__all__ = ["PreviewWriter", "compose", "depth_picture", "turning_face"]
 
 _HEIGHT = 360
 _TURN_S = 4.0
@@ -81,23 +82,43 @@ def compose(view: ViewFrame, t_s: float) -> BgrImage:
     draw_overlay(small, view.faces, view.figures, out=small, zoom=panel_width / width)
     square = (_HEIGHT, _HEIGHT)
     if not view.faces:
-        empty = np.full((_HEIGHT, _HEIGHT, 3), 28, dtype=np.uint8)
-        put_text(empty, "no face", (_HEIGHT // 2 - 30, _HEIGHT // 2), 1.0)
+        empty = turning_face(view.faces, square, t_s)
         return np.hstack([small, empty, empty])
-    face = max(view.faces, key=lambda f: float(np.ptp(f.box_px[[0, 2]])))
-    yaw = 38.0 * np.sin(2 * np.pi * t_s / _TURN_S)
-    center = np.array([*_eyes_below(face)[:2], _eyes_below(face)[2] + 0.03], dtype=np.float32)
-    cloud = render_points(
+    depth = depth_picture(_largest(view.faces), square)
+    return np.hstack([small, depth, turning_face(view.faces, square, t_s)])
+
+
+def turning_face(
+    faces: Sequence[FaceReconstruction], size_px: tuple[int, int], t_s: float
+) -> BgrImage:
+    """The largest face alone, turned to and fro, as it is at ``t_s`` seconds.
+
+    Args:
+        faces: without any it says "no face".
+        size_px: width and height; as high as 30 cm at the face.
+        t_s: since the first.
+
+    Returns:
+        (height, width, 3) uint8 BGR.
+    """
+    width, height = size_px
+    if not faces:
+        empty = np.full((height, width, 3), 28, dtype=np.uint8)
+        zoom = height / _HEIGHT
+        put_text(empty, "no face", (width // 2 - round(30 * zoom), height // 2), zoom)
+        return empty
+    face = _largest(faces)
+    below = _eyes_below(face)
+    return render_points(
         face.points_camera,
         face.colors,
         face.normals,
-        square,
-        yaw_deg=float(yaw),
+        size_px,
+        yaw_deg=float(38.0 * np.sin(2 * np.pi * t_s / _TURN_S)),
         pitch_deg=8.0,
-        center=center,
+        center=below + np.array([0.0, 0.0, 0.03], dtype=np.float32),
         extent_m=0.30,
     )
-    return np.hstack([small, depth_picture(face, square), cloud])
 
 
 def depth_picture(face: FaceReconstruction, size_px: tuple[int, int]) -> BgrImage:
@@ -117,6 +138,10 @@ def depth_picture(face: FaceReconstruction, size_px: tuple[int, int]) -> BgrImag
     put_text(image, f"{near * 1000:.0f} mm", (width - 78, height // 4 - 6), 0.9)
     put_text(image, f"{(near + _SPAN_M) * 1000:.0f} mm", (width - 78, height * 3 // 4 + 16), 0.9)
     return image
+
+
+def _largest(faces: Sequence[FaceReconstruction]) -> FaceReconstruction:
+    return max(faces, key=lambda face: float(np.ptp(face.box_px[[0, 2]])))
 
 
 def _eyes_below(face: FaceReconstruction) -> np.ndarray:
