@@ -155,6 +155,11 @@ class LogHandler(logging.StreamHandler[IO[str]]):
         with _above_progress():
             super().emit(record)
 
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A stream that was closed takes no line: that is its owner's wish, and no traceback's."""
+        if not self.stream.closed:
+            super().handleError(record)
+
 
 class _Formatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:

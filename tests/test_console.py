@@ -139,3 +139,13 @@ def test_what_nohup_ignores_stays_ignored() -> None:
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_closed_stream_takes_no_line_and_no_traceback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stream = io.StringIO()
+    handler = LogHandler(stream)
+    stream.close()
+    handler.handle(logging.LogRecord("rtrecon", logging.ERROR, __file__, 1, "lost", (), None))
+    assert capsys.readouterr().err == ""
