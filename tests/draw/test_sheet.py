@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtrecon.draw.raster import rasterize, render_views
+from rtrecon.draw.raster import render_views
 from rtrecon.draw.sheet import color_depth, draw_preview
 from rtrecon.geometry.mesh import Mesh
+from rtrecon.geometry.rasterize import rasterize
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.mesh.face_mesh import face_mesh
 
