@@ -1,4 +1,4 @@
-"""iFacialMocap's text over UDP: what its telephone sends to programs on a PC.
+"""iFacialMocap's text: what its telephone sends to programs on a PC, and how those ask for it.
 
 Facts: https://www.ifacialmocap.com/for-developer/
 """
@@ -6,6 +6,8 @@ Facts: https://www.ifacialmocap.com/for-developer/
 from __future__ import annotations
 
 import math
+import re
+from dataclasses import dataclass
 from typing import Literal
 
 from rtrecon.avatar.frame import AvatarFrame
@@ -14,9 +16,53 @@ from rtrecon.avatar.signs import arkit_angles_deg, arkit_position
 from rtrecon.expression.names import ARKIT_NAMES
 from rtrecon.types import EyeAngles
 
-__all__ = ["FaceData", "IFacialMocapEncoder"]
+__all__ = [
+    "END_OF_MESSAGE",
+    "TCP_PORT",
+    "UDP_PORT",
+    "FaceData",
+    "Handshake",
+    "IFacialMocapEncoder",
+    "read_handshake",
+]
 
 FaceData = Literal["v1", "v2"]
+
+UDP_PORT = 49983
+"""Where the telephone is asked, and where a PC is sent to."""
+TCP_PORT = 49986
+"""Where a PC takes the telephone's connection."""
+END_OF_MESSAGE = b"___iFacialMocap"
+"""Ends each message of a connection."""
+
+_HANDSHAKE = re.compile(
+    rb"iFacialMocap_(UDPTCP_|UDPTCPSTOP_)?sahuasouryya9218sauhuiayeta91555dy3719"
+    rb"(?:\|sendDataVersion=(\w+))?\s*"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """What a PC asks of the telephone.
+
+    Attributes:
+        data: in which version.
+        over_tcp: over a connection to its `TCP_PORT` instead of datagrams.
+        stops: no more over that connection.
+    """
+
+    data: FaceData = "v1"
+    over_tcp: bool = False
+    stops: bool = False
+
+
+def read_handshake(datagram: bytes) -> Handshake | None:
+    """What a datagram to `UDP_PORT` asks for; None where it is none of these."""
+    match = _HANDSHAKE.fullmatch(datagram)
+    if match is None:
+        return None
+    data: FaceData = "v2" if match[2] == b"v2" else "v1"
+    return Handshake(data, match[1] is not None, match[1] == b"UDPTCPSTOP_")
 
 
 class IFacialMocapEncoder:

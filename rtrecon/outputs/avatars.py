@@ -1,10 +1,9 @@
-"""The live face in the programs that people use: one class a protocol."""
+"""The live face in the programs that people use: one class a protocol that is only sent."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from rtrecon.avatar.ifacialmocap import FaceData, IFacialMocapEncoder
 from rtrecon.avatar.lids import LidPolicy
 from rtrecon.avatar.livelink import AngleUnit, LiveLinkEncoder
 from rtrecon.avatar.openseeface import OpenSeeFaceEncoder
@@ -18,7 +17,6 @@ from rtrecon.outputs.avatar_output import parse_address
 from rtrecon.outputs.datagrams import DatagramOutput
 
 __all__ = [
-    "IFacialMocapOutput",
     "LiveLinkOutput",
     "OpenSeeFaceOutput",
     "OscOutput",
@@ -87,27 +85,6 @@ class VmcOutput(DatagramOutput):
                 raise DataError(f"{self._avatar}: {error}") from error
             self._encode = VmcEncoder(self._names, offsets)
         super().open(run)
-
-
-class IFacialMocapOutput(DatagramOutput):
-    """See `rtrecon.avatar.ifacialmocap`; the other options as everywhere."""
-
-    name = "ifacialmocap"
-    summary = "iFacialMocap's text over UDP (VSeeFace, Warudo and others)"
-
-    def __init__(
-        self,
-        target: str = f"{_HERE}:49983",
-        *,
-        data: FaceData = "v1",
-        mirror: bool = False,
-        calibrate: bool = True,
-        gain: float = 1.0,
-        lids: LidPolicy = "wink",
-    ) -> None:
-        settings = AvatarSettings(calibrate, gain, lids=lids)
-        address = parse_address(target, _HERE, 49983)
-        super().__init__(address, IFacialMocapEncoder(data), mirror=mirror, settings=settings)
 
 
 class LiveLinkOutput(DatagramOutput):

@@ -11,6 +11,7 @@ from rtrecon.avatar.stage import AvatarSettings
 from rtrecon.errors import OutputError
 from rtrecon.output import Run
 from rtrecon.outputs.avatar_output import AvatarOutput, look_up
+from rtrecon.outputs.links import UdpLink
 
 __all__ = ["DatagramOutput", "Encoder"]
 
@@ -31,9 +32,6 @@ class DatagramOutput(AvatarOutput):
         encode: of this protocol.
         mirror: as in a mirror.
         settings: of the chain; outputs with the same share it.
-
-    Attributes:
-        unheard: datagrams that the network gave back, so far.
     """
 
     def __init__(
@@ -41,9 +39,13 @@ class DatagramOutput(AvatarOutput):
     ) -> None:
         super().__init__(address, mirror=mirror, settings=settings)
         self._encode = encode
-        self._socket: socket.socket | None = None
+        self._link: UdpLink | None = None
         self._said: set[str] = set()
-        self.unheard = 0
+
+    @property
+    def unheard(self) -> int:
+        """Datagrams that the network gave back, since it was opened."""
+        return 0 if self._link is None else self._link.unheard
 
     def open(self, run: Run) -> None:
         """Look the host up and make the socket.
@@ -55,54 +57,25 @@ class DatagramOutput(AvatarOutput):
         super().open(run)
         family, _, _, _, place = look_up(*self._address, socket.SOCK_DGRAM)
         try:
-            made = socket.socket(family, socket.SOCK_DGRAM)
-            try:
-                made.setblocking(False)
-                made.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-                made.connect(place)
-            except OSError:
-                made.close()
-                raise
+            self._link = UdpLink(family, place)
         except OSError as error:
             raise OutputError(f"cannot send to {self.target}: {error.strerror}") from error
-        self._socket = made
 
     def send(self, frame: AvatarFrame) -> None:
         """Send the datagrams of one frame, mirrored if this output is."""
+        if self._link is None:
+            return
         if self.is_mirrored:
             frame = mirrored(frame)
         trouble = ""
         for datagram in self._encode(frame):
-            trouble = self._send(datagram) or trouble
-        self._say(trouble)
-
-    def close(self) -> None:
-        """Let go of the socket."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-
-    def _send(self, datagram: bytes) -> str:
-        """Send one; what is wrong, or ""."""
-        if self._socket is None:
-            return "it is not open"
-        trouble = ""
-        for _ in range(2):
-            try:
-                self._socket.send(datagram)
-                return trouble
-            except ConnectionRefusedError:
-                # Said of a datagram before this one, which was not sent: once more.
-                trouble = "nobody listens there"
-                self.unheard += 1
-            except BlockingIOError:
-                return "the network takes no more datagrams"
-            except OSError as error:
-                return error.strerror or repr(error)
-        return trouble
-
-    def _say(self, trouble: str) -> None:
-        """Each trouble once a run: a receiver that comes and goes is not worth a line a time."""
+            trouble = self._link.send(datagram) or trouble
+        # Each trouble once a run: a receiver that comes and goes is not worth a line a time.
         if trouble and trouble not in self._said:
             self._said.add(trouble)
             logger.warning("%s to %s: %s; sent on all the same", self.name, self.target, trouble)
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        if self._link is not None:
+            self._link.close()

@@ -20,7 +20,7 @@ OUTPUTS = Registry(
         "camera": "rtrecon.outputs.camera:CameraOutput",
         "csv": "rtrecon.outputs.face_csv:FaceCsvOutput",
         "vmc": "rtrecon.outputs.avatars:VmcOutput",
-        "ifacialmocap": "rtrecon.outputs.avatars:IFacialMocapOutput",
+        "ifacialmocap": "rtrecon.outputs.ifacialmocap:IFacialMocapOutput",
         "livelink": "rtrecon.outputs.avatars:LiveLinkOutput",
         "openseeface": "rtrecon.outputs.avatars:OpenSeeFaceOutput",
         "vtube-studio": "rtrecon.outputs.vtube_studio:VTubeStudioOutput",

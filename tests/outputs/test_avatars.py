@@ -10,9 +10,9 @@ import pytest
 
 from rtrecon.errors import ArgumentError, OutputError, UserError
 from rtrecon.output import Run
-from rtrecon.outputs.avatar_output import parse_address
-from rtrecon.outputs.avatars import IFacialMocapOutput, LiveLinkOutput, VmcOutput
-from rtrecon.outputs.datagrams import DatagramOutput
+from rtrecon.outputs.avatar_output import AvatarOutput, parse_address
+from rtrecon.outputs.avatars import LiveLinkOutput, VmcOutput
+from rtrecon.outputs.ifacialmocap import IFacialMocapOutput
 from rtrecon.outputs.registry import make_output, make_outputs
 from tests.avatar.faces import face, result, turned
 
@@ -56,7 +56,7 @@ def test_addresses_that_are_none(target: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_one_group_a_result(name: str, receiver: socket.socket) -> None:
     output = make_output(f"{name}://127.0.0.1:{port_of(receiver)}?mirror=1&lids=link")
-    assert isinstance(output, DatagramOutput)
+    assert isinstance(output, AvatarOutput)
     output.open(Run())
     output.write(result(0.0, face(turned(0, 10, 0), jawOpen=0.5)))
     group = [receiver.recv(4096) for _ in range({"osc": 2, "vmc": 4}.get(name, 1))]
