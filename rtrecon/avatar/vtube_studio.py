@@ -22,11 +22,14 @@ from rtrecon.expression.names import ARKIT_NAMES
 from rtrecon.json_text import parse_json
 
 __all__ = [
+    "BEACON_PORT",
     "CUSTOM_NAMES",
     "Answer",
+    "Beacon",
     "ParameterRange",
     "VTubeStudioEncoder",
     "as_text",
+    "beacon_of",
     "create_request",
     "message",
     "parameters_of",
@@ -37,6 +40,9 @@ __all__ = [
 
 _API = {"apiName": "VTubeStudioPublicAPI", "apiVersion": "1.0"}
 _PLUGIN = {"pluginName": "rtrecon", "pluginDeveloper": "rtrecon"}
+
+BEACON_PORT = 47779
+"""Where VTube Studio tells all who listen on which port it is, by UDP."""
 
 CUSTOM_NAMES: Mapping[str, str] = {f"rt{name[0].upper()}{name[1:]}": name for name in ARKIT_NAMES}
 """Parameters that are made when asked for, 0 to 1, and the coefficient of each."""
@@ -83,6 +89,14 @@ class Answer:
         return str(self.data.get("message", "no reason given"))
 
 
+@dataclass(frozen=True, slots=True)
+class Beacon:
+    """What VTube Studio tells everybody: the port of its websocket, and whether it is on."""
+
+    port: int
+    is_on: bool
+
+
 def message(kind: str, request_id: str, data: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """A request of ``kind``, such as ``InputParameterListRequest``."""
     made: dict[str, Any] = {**_API, "requestID": request_id, "messageType": kind}
@@ -122,6 +136,21 @@ def read_answer(text: str | bytes) -> Answer:
     if not isinstance(kind, str) or not isinstance(data, dict | None):
         raise ValueError("it is no message of VTube Studio")
     return Answer(kind, str(found.get("requestID", "")), data or {})
+
+
+def beacon_of(datagram: bytes) -> Beacon:
+    """Read a datagram to `BEACON_PORT`.
+
+    Raises:
+        ValueError: it is no beacon.
+    """
+    said = read_answer(datagram)
+    port, is_on = said.data.get("port"), said.data.get("active")
+    if said.kind != "VTubeStudioAPIStateBroadcast" or not isinstance(is_on, bool):
+        raise ValueError("it is no beacon of VTube Studio")
+    if not isinstance(port, int) or isinstance(port, bool) or not 1 <= port <= 65535:
+        raise ValueError(f"a beacon of VTube Studio names the port {port!r}")
+    return Beacon(port, is_on)
 
 
 def parameters_of(data: Mapping[str, Any]) -> dict[str, ParameterRange]:

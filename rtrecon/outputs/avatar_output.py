@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import re
 import socket
 from typing import Any
@@ -13,7 +14,7 @@ from rtrecon.errors import ArgumentError, UserError
 from rtrecon.output import Output, Run
 from rtrecon.result import LiveResult
 
-__all__ = ["AvatarOutput", "look_up", "parse_address"]
+__all__ = ["AvatarOutput", "is_here", "look_up", "names_port", "parse_address"]
 
 _ADDRESS = re.compile(r"(?:(?P<host>\[[^\]]+\]|[^:\[\]]*))?(?::(?P<port>[^:]*))?")
 
@@ -44,6 +45,11 @@ def parse_address(target: str, host: str, port: int) -> tuple[str, int]:
     return named.strip("[]") or host, port
 
 
+def names_port(target: str) -> bool:
+    """Whether an address that `parse_address` understands has a port."""
+    return target.strip().isdecimal() or ":" in re.sub(r"\[.*\]", "", target)
+
+
 def look_up(host: str, port: int, kind: socket.SocketKind) -> tuple[Any, ...]:
     """The first of what `socket.getaddrinfo` finds.
 
@@ -56,6 +62,14 @@ def look_up(host: str, port: int, kind: socket.SocketKind) -> tuple[Any, ...]:
         raise UserError(
             f"there is no host {host!r} ({error}): check its name, or give its address"
         ) from error
+
+
+def is_here(family: int, host: str) -> bool:
+    """Whether an address is this machine's own: no other can be bound."""
+    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.bind((host, 0))
+        return True
+    return False
 
 
 class AvatarOutput(Output):

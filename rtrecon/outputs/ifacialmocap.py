@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import logging
 import socket
@@ -23,7 +22,7 @@ from rtrecon.avatar.lids import LidPolicy
 from rtrecon.avatar.stage import AvatarSettings
 from rtrecon.errors import OutputError
 from rtrecon.output import Run
-from rtrecon.outputs.avatar_output import AvatarOutput, look_up, parse_address
+from rtrecon.outputs.avatar_output import AvatarOutput, is_here, look_up, parse_address
 from rtrecon.outputs.links import Link, TcpLink, UdpLink
 
 __all__ = ["IFacialMocapOutput"]
@@ -98,10 +97,10 @@ class IFacialMocapOutput(AvatarOutput):
         kind = socket.SOCK_STREAM if self._over_tcp else socket.SOCK_DGRAM
         family, _, _, _, place = look_up(*self._address, kind)
         needs_port = self._over_tcp or place[1] == _LISTEN_PORT
-        is_here = needs_port and _is_here(family, place[0])
-        if self._listens or (self._listens is None and not is_here):
+        own_machine = needs_port and is_here(family, place[0])
+        if self._listens or (self._listens is None and not own_machine):
             self._listen(run)
-        if self._ear is not None and is_here and not self._over_tcp:
+        if self._ear is not None and own_machine and not self._over_tcp:
             return  # that is us
         try:
             link = _link(self._over_tcp, family, place)
@@ -196,7 +195,7 @@ class IFacialMocapOutput(AvatarOutput):
                 self._receivers[key].data = asked.data
                 continue
             over_tcp, _, port = key
-            if port == _LISTEN_PORT and _is_here(socket.AF_INET, host):
+            if port == _LISTEN_PORT and is_here(socket.AF_INET, host):
                 continue  # that is us
             try:
                 link = _link(over_tcp, socket.AF_INET, (host, port))
@@ -224,11 +223,3 @@ class IFacialMocapOutput(AvatarOutput):
 
 def _link(over_tcp: bool, family: int, place: tuple[Any, ...]) -> Link:
     return TcpLink(family, place) if over_tcp else UdpLink(family, place)
-
-
-def _is_here(family: int, host: str) -> bool:
-    """Whether an address is this machine's: no other can be bound."""
-    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
-        probe.bind((host, 0))
-        return True
-    return False

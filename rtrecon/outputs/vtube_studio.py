@@ -17,6 +17,7 @@ from rtrecon.avatar.frame import AvatarFrame, mirrored
 from rtrecon.avatar.lids import LidPolicy
 from rtrecon.avatar.stage import AvatarSettings
 from rtrecon.avatar.vtube_studio import (
+    BEACON_PORT,
     CUSTOM_NAMES,
     Answer,
     ParameterRange,
@@ -31,7 +32,8 @@ from rtrecon.avatar.vtube_studio import (
 from rtrecon.errors import MissingExtraError, OutputError, RtreconError
 from rtrecon.files import make_folder, write_secret
 from rtrecon.output import Run
-from rtrecon.outputs.avatar_output import AvatarOutput, look_up, parse_address
+from rtrecon.outputs.avatar_output import AvatarOutput, look_up, names_port, parse_address
+from rtrecon.outputs.vtube_beacon import BeaconEar
 from rtrecon.threads import start_thread
 
 if TYPE_CHECKING:
@@ -48,7 +50,11 @@ _ANSWER_TIMEOUT_S = 5.0
 _POLL_S = 0.1
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.2, 5.0
 
+_USUAL_PORT = 8001
+_BEACON_S = 2.5  # beacons come every two seconds
 _API_OFF, _DENIED, _ALREADY_ASKING = 1, 50, 51  # numbers of VTube Studio's errors
+_ABSENT = "nobody listens there (is VTube Studio running, and plugin access on?)"
+_OFF = "plugins are not allowed: turn on plugin API access in its settings"
 
 
 class _Trouble(Exception):  # noqa: N818
@@ -66,7 +72,8 @@ class VTubeStudioOutput(AvatarOutput):
     what it gives for that is kept in the user's configuration, for them alone.
 
     Args:
-        target: host and port.
+        target: host and port; without a port, the one that VTube Studio's beacon names is taken,
+            and 8001 until it is heard.
         create: make a parameter for each of ARKit's names, such as ``rtJawOpen``.
         mirror, calibrate, gain, lids: as everywhere.
     """
@@ -77,7 +84,7 @@ class VTubeStudioOutput(AvatarOutput):
 
     def __init__(
         self,
-        target: str = "127.0.0.1:8001",
+        target: str = "127.0.0.1",
         *,
         create: bool = False,
         mirror: bool = False,
@@ -86,8 +93,11 @@ class VTubeStudioOutput(AvatarOutput):
         lids: LidPolicy = "wink",
     ) -> None:
         settings = AvatarSettings(calibrate, gain, lids=lids)
-        super().__init__(parse_address(target, "127.0.0.1", 8001), mirror=mirror, settings=settings)
+        address = parse_address(target, "127.0.0.1", _USUAL_PORT)
+        super().__init__(address, mirror=mirror, settings=settings)
         self._create = create
+        self._wants_beacon = not names_port(target)
+        self._ear: BeaconEar | None = None
         self._changed = threading.Condition()
         self._newest: AvatarFrame | None = None
         self._is_new = self._is_closing = False
@@ -117,7 +127,15 @@ class VTubeStudioOutput(AvatarOutput):
         """
         super().open(run)
         _import_connect()
-        look_up(*self._address, socket.SOCK_STREAM)
+        family, _, _, _, place = look_up(*self._address, socket.SOCK_STREAM)
+        if self._wants_beacon:
+            try:
+                self._ear = BeaconEar(family, place)
+            except OSError as error:
+                self._say(
+                    f"cannot listen on UDP port {BEACON_PORT} for its beacon ({error.strerror}): "
+                    f"give its port where it is not {_USUAL_PORT}"
+                )
         self._thread = start_thread(self._serve, name="rtrecon-vtube-studio")
 
     def send(self, frame: AvatarFrame) -> None:
@@ -140,16 +158,21 @@ class VTubeStudioOutput(AvatarOutput):
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join(self.close_timeout_s - _POLL_S)  # longer than it takes to connect
+        if self._ear is not None:
+            self._ear.close()
 
     def _serve(self) -> None:
         """Connect, again and again, until the run ends or the user says no."""
         try:
             connect = _import_connect()
             delay_s = _FIRST_DELAY_S
+            start_s = time.monotonic()
             while not self._is_closing:
                 self._was_connected = False
+                self._heed_beacon()
                 trouble = self._try(connect)
-                self._say(trouble)
+                hopes = self._ear is not None and time.monotonic() - start_s < _BEACON_S
+                self._say("" if hopes and trouble == _ABSENT else trouble)
                 delay_s = _FIRST_DELAY_S if self._was_connected else delay_s
                 with self._changed:
                     self._changed.wait_for(lambda: self._is_closing, delay_s)
@@ -161,6 +184,16 @@ class VTubeStudioOutput(AvatarOutput):
         except Exception as error:
             logger.debug("%s", self.name, exc_info=True)
             self._failure = OutputError(f"its thread ended: {error!r}")
+
+    def _heed_beacon(self) -> None:
+        """Go where the beacons say, if there were any; stay where one of them still is."""
+        heard = self._ear.heard() if self._ear is not None else []
+        ports = [beacon.port for beacon in heard if beacon.is_on]
+        if heard and not ports:
+            self._say(_OFF)
+        elif ports and self._address[1] not in ports:
+            self._address = (self._address[0], ports[-1])
+            logger.info("%s: its beacon names %s", self.name, self.target)
 
     def _try(self, connect: Any) -> str:
         """One session; what ended it."""
@@ -179,7 +212,7 @@ class VTubeStudioOutput(AvatarOutput):
         except _Trouble as error:
             return str(error)
         except ConnectionRefusedError:
-            return "nobody listens there (is VTube Studio running, and plugin access on?)"
+            return _ABSENT
         except TimeoutError:
             return "it does not answer"
         except ConnectionClosed:
@@ -328,7 +361,7 @@ class VTubeStudioOutput(AvatarOutput):
 
 def _refusal(answer: Answer) -> str:
     if answer.error_id == _API_OFF:
-        return "plugins are not allowed: turn on plugin API access in its settings"
+        return _OFF
     return f"it refuses: {answer.words}"
 
 

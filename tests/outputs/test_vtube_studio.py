@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 import stat
@@ -16,13 +17,17 @@ import pytest
 
 from rtrecon.errors import MissingExtraError, OutputError, UserError
 from rtrecon.output import Run
+from rtrecon.outputs import vtube_beacon, vtube_studio
+from rtrecon.outputs.avatar_output import names_port
 from rtrecon.outputs.registry import make_output
 from rtrecon.outputs.vtube_studio import VTubeStudioOutput
 from tests.avatar.faces import face, result, sample
 
 pytest.importorskip("websockets")
 
-from tests.outputs.vtube_studio_double import VTubeStudio
+from tests.outputs.vtube_studio_double import API, VTubeStudio
+
+BEACON = "VTubeStudioAPIStateBroadcast"
 
 
 @pytest.fixture(autouse=True)
@@ -216,6 +221,80 @@ def test_a_host_that_is_none_and_a_library_that_is_missing(
     with pytest.raises(MissingExtraError, match=r"pip install 'rtrecon\[vtube-studio\]'"):
         VTubeStudioOutput().open(Run())
     assert "rtrecon[vtube-studio]" in VTubeStudioOutput.missing()
+
+
+@pytest.fixture
+def beacon_port(monkeypatch: pytest.MonkeyPatch) -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    monkeypatch.setattr(vtube_beacon, "BEACON_PORT", port)
+    return port
+
+
+def call_out(to_port: int, port: object, *, active: object = True, kind: str = BEACON) -> None:
+    data = {"active": active, "port": port, "instanceID": "93aa", "windowTitle": "VTube Studio"}
+    said = {**API, "timestamp": 1, "messageType": kind, "requestID": kind, "data": data}
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+        made.sendto(json.dumps(said).encode(), ("127.0.0.1", to_port))
+
+
+def test_a_beacon_names_the_port(
+    beacon_port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(vtube_studio, "_USUAL_PORT", probe.getsockname()[1])
+    output = make_output("vtube-studio://127.0.0.1")
+    assert isinstance(output, VTubeStudioOutput)
+    with VTubeStudio() as studio, caplog.at_level(logging.INFO, logger="rtrecon"):
+        output.open(Run())
+        try:
+            for port, active in (("8002", True), (0, True), (1e9, True), (True, True), (9, 1)):
+                call_out(beacon_port, port, active=active)
+            call_out(beacon_port, 9, kind="APIStateResponse")
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+                made.sendto(b"\xff{garbage", ("127.0.0.1", beacon_port))
+            call_out(beacon_port, studio.port)
+            call_out(beacon_port, 9, active=False)
+            until(output, studio, 1)
+        finally:
+            output.close()
+        assert f"its beacon names 127.0.0.1:{studio.port}" in said(caplog)
+        assert output.target == f"127.0.0.1:{studio.port}"
+        assert not any("nobody listens" in line for line in said(caplog))  # only for a moment
+
+
+def test_a_beacon_says_that_plugins_are_not_allowed(
+    beacon_port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(vtube_studio, "_USUAL_PORT", probe.getsockname()[1])
+    output = VTubeStudioOutput()
+    output.open(Run())
+    try:
+        call_out(beacon_port, 8001, active=False)
+        while not said(caplog):
+            time.sleep(0.01)
+    finally:
+        output.close()
+    assert said(caplog) == ["plugins are not allowed: turn on plugin API access in its settings"]
+
+
+def test_a_port_that_was_given_is_kept(beacon_port: int) -> None:
+    with VTubeStudio() as studio, opened(studio.port) as output:
+        assert output._ear is None
+        until(output, studio, 1)
+
+
+@pytest.mark.parametrize(
+    ("target", "has"),
+    [("", False), ("pc", False), ("10.0.0.2", False), ("[::1]", False), ("pc:9", True),
+     (":9", True), ("9", True), ("[::1]:9", True)],
+)  # fmt: skip
+def test_which_addresses_name_a_port(target: str, has: bool) -> None:
+    assert names_port(target) is has
 
 
 def test_the_log_is_heard(caplog: pytest.LogCaptureFixture) -> None:
