@@ -19,7 +19,18 @@ from rtrecon.faces.align import Crop
 from rtrecon.geometry.mean_head import LANDMARK_COUNT, MeanHead
 from rtrecon.types import Float32Array, Float64Array, Intrinsics
 
-__all__ = ["HeadFit", "HeadFitter", "Surface"]
+__all__ = [
+    "HeadFit",
+    "HeadFitter",
+    "LookUp",
+    "Surface",
+    "cross",
+    "dot",
+    "huber",
+    "linear_start",
+    "median",
+    "ramp",
+]
 
 _STEPS = 2
 # Metres of the head itself, whatever the scale of the depth.
@@ -120,14 +131,14 @@ class HeadFitter:
         Returns:
             None where the depth does not show a head.
         """
-        look_up, rays = _LookUp(surface), landmark_rays.T
+        look_up, rays = LookUp(surface), landmark_rays.T
         R, e, steps = R_network, np.zeros(self._k), _STEPS
         if before is not None and np.vdot(before.R, R_network) > _LITTLE_TURN_TRACE:
             R, e, steps = before.R, before.coefficients, 1
-        start = _start(look_up, R @ self._points[:, _INNER], rays[:, _INNER])
-        if start is None:
+        begun = linear_start(look_up, R @ self._points[:, _INNER], rays[:, _INNER])
+        if begun is None:
             return None
-        (t, scale), count = start, 0
+        (t, scale), count = begun, 0
         for _ in range(steps):
             V = self._points + (e @ self._basis).reshape(3, -1)
             q = R @ V
@@ -151,23 +162,23 @@ class HeadFitter:
         n = self._n
         depth = np.abs(self._error[:n][self._weight[:n] > 0.0])
         marks = np.hypot(*self._error[n:].reshape(2, -1))
-        return HeadFit(R, t, scale, e, count, _median(depth), _median(marks))
+        return HeadFit(R, t, scale, e, count, median(depth), median(marks))
 
-    def _depth(self, look_up: _LookUp, X: Float64Array, scale: float, R: Float64Array) -> int:
+    def _depth(self, look_up: LookUp, X: Float64Array, scale: float, R: Float64Array) -> int:
         """Equations of the depth's points, in metres of the head; how many take part."""
         n = self._n
         z, normal, on_head = look_up(X)
         head_normal = R @ self._head_normals
-        facing = _dot(head_normal, X) / -np.sqrt(_dot(X, X))
+        facing = dot(head_normal, X) / -np.sqrt(dot(X, X))
         self._direction[:, :n] = normal
         error, weight = self._error[:n], self._weight[:n]
         # The surface seen in the direction of X is at X z / X_z.
-        np.multiply(_dot(normal, X), z / (scale * X[2]) - 1.0, out=error)
-        np.multiply(_ramp(facing, _FACING), on_head, out=weight)
-        weight *= _ramp(_dot(head_normal, normal), _AGREEING)
+        np.multiply(dot(normal, X), z / (scale * X[2]) - 1.0, out=error)
+        np.multiply(ramp(facing, _FACING), on_head, out=weight)
+        weight *= ramp(dot(head_normal, normal), _AGREEING)
         size = np.abs(error)
         weight *= np.maximum(1.0 - (size / _DEPTH_LIMIT_M) ** 2, 0.0)
-        weight *= _huber(size, _DEPTH_HUBER_M)
+        weight *= huber(size, _DEPTH_HUBER_M)
         count = int(np.count_nonzero(weight))
         weight /= _DEPTH_SIGMA_M * math.sqrt(max(count / _DEPTH_COUNT, 1.0))
         return count
@@ -181,7 +192,7 @@ class HeadFitter:
         error = self._error[n:].reshape(2, m)
         np.multiply(rays - seen, z_m, out=error)
         size = np.sqrt(error[0] ** 2 + error[1] ** 2)
-        self._weight[n:].reshape(2, m)[:] = _huber(size, _LANDMARK_HUBER_M) / _LANDMARK_SIGMA_M
+        self._weight[n:].reshape(2, m)[:] = huber(size, _LANDMARK_HUBER_M) / _LANDMARK_SIGMA_M
         # How x / z and y / z change with the point.
         per_z = z_m / X[2]
         direction = self._direction[:, n:].reshape(3, 2, m)
@@ -195,9 +206,9 @@ class HeadFitter:
         n, m = self._n, LANDMARK_COUNT
         at, direction, rows = self._at, self._direction, self._rows
         at[:, :n], at[:, n : n + m], at[:, n + m :] = q, q[:, :m], q[:, :m]
-        _cross(at, direction, rows[:3])
+        cross(at, direction, rows[:3])
         rows[3:6] = direction
-        rows[6] = _dot(at, direction)
+        rows[6] = dot(at, direction)
         np.einsum("kin,in->kn", self._moved, R.T @ direction, out=rows[7:])
         rows *= self._weight
         system = rows @ rows.T
@@ -209,8 +220,8 @@ class HeadFitter:
         return np.asarray(np.linalg.solve(system, toward))
 
 
-class _LookUp:
-    """The surface where points of the head project to."""
+class LookUp:
+    """The surface where points of a head project to."""
 
     def __init__(self, surface: Surface) -> None:
         self._z, self._normals = surface.z, surface.normals
@@ -221,6 +232,7 @@ class _LookUp:
         self._inner *= np.uint8(255)
         self._intrinsics = surface.intrinsics
         M, i = surface.crop.M_crop_picture, surface.intrinsics
+        self._M = M
         self._A, self._b = M[:, :2], M[:, 2:]
         if not i.dist:
             self._A = M[:, :2] * (i.fx, i.fy)
@@ -232,7 +244,7 @@ class _LookUp:
 
         Between pixels: with the nearest one a still head trembles.
         """
-        x, y = self._pixels(X).astype(np.float32)
+        x, y = self.pixels(X).astype(np.float32)
         z, normal, inner = (
             cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
             for image in (self._z, self._normals, self._inner)
@@ -243,15 +255,21 @@ class _LookUp:
             inner[0].astype(np.float64) / 255.0,
         )
 
+    @property
+    def pixels_per_slope(self) -> Float64Array:
+        """(2, 2) how crop pixels change with x / z and y / z, but for the lens's distortion."""
+        i = self._intrinsics
+        return np.asarray(self._M[:, :2] * (i.fx, i.fy))
+
     def nearest(self, X: Float64Array) -> tuple[Float64Array, npt.NDArray[np.bool_]]:
         """Depth (n,) of the nearest pixel, and whether it is the head's."""
-        x, y = np.rint(self._pixels(X)).astype(np.intp)
+        x, y = np.rint(self.pixels(X)).astype(np.intp)
         last = len(self._z) - 1
         x, y = np.minimum(np.maximum(x, 0), last), np.minimum(np.maximum(y, 0), last)
         return self._z[y, x].astype(np.float64), self._inner[y, x] > 0
 
-    def _pixels(self, X: Float64Array) -> Float64Array:
-        """(2, n) crop pixels."""
+    def pixels(self, X: Float64Array) -> Float64Array:
+        """(2, n) crop pixels that points (3, n) project to."""
         i = self._intrinsics
         if i.dist:
             picture, _ = cv2.projectPoints(
@@ -266,8 +284,8 @@ class _LookUp:
 _SQUARE = np.ones((3, 3), dtype=np.uint8)
 
 
-def _start(
-    look_up: _LookUp, turned: Float64Array, rays: Float64Array
+def linear_start(
+    look_up: LookUp, turned: Float64Array, rays: Float64Array
 ) -> tuple[Float64Array, float] | None:
     """Translation and scale of a head whose turned landmarks are (3, n), seen at (2, n)."""
     # x (V_z + t_z) = V_x + t_x and the same for y: linear in t, the head in its own size.
@@ -286,25 +304,27 @@ def _start(
     z, seen = look_up.nearest(X)
     if np.count_nonzero(seen) < n // 4:
         return None
-    scale = _median(z[seen] / X[2, seen])
+    scale = median(z[seen] / X[2, seen])
     return (t * scale, scale) if scale > 0.0 else None
 
 
-def _huber(size: Float64Array, limit: float) -> Float64Array:
+def huber(size: Float64Array, limit: float) -> Float64Array:
     """Square root of Huber's weight."""
     return np.asarray(np.sqrt(limit / np.maximum(size, limit)))
 
 
-def _ramp(value: Float64Array, ends: tuple[float, float]) -> Float64Array:
+def ramp(value: Float64Array, ends: tuple[float, float]) -> Float64Array:
+    """Nothing below the first end, one from the second on, straight between."""
     slope = 1.0 / (ends[1] - ends[0])
     return np.asarray(np.minimum(np.maximum(value * slope - ends[0] * slope, 0.0), 1.0))
 
 
-def _dot(a: Float64Array, b: Float64Array) -> Float64Array:
+def dot(a: Float64Array, b: Float64Array) -> Float64Array:
+    """(n,) of ``a`` and ``b``, both (3, n)."""
     return np.asarray(np.einsum("in,in->n", a, b))
 
 
-def _cross(a: Float64Array, b: Float64Array, out: Float64Array) -> None:
+def cross(a: Float64Array, b: Float64Array, out: Float64Array) -> None:
     """``a`` x ``b``, all (3, n)."""
     for k in range(3):
         i, j = (k + 1) % 3, (k + 2) % 3
@@ -312,7 +332,7 @@ def _cross(a: Float64Array, b: Float64Array, out: Float64Array) -> None:
         out[k] -= a[j] * b[i]
 
 
-def _median(values: Float64Array) -> float:
+def median(values: Float64Array) -> float:
     """NumPy's own takes as long as the rest of a step."""
     middle = len(values) // 2
     return float(np.partition(values, middle)[middle]) if len(values) else math.inf

@@ -1,0 +1,216 @@
+"""What a frame's depth, landmarks and silhouette ask of a head: linear equations about a guess.
+
+As `rtrecon.geometry.head_fit`, whose head is the mean: here the person's own shape is among the
+unknowns, and the head may not stick out of what was seen of it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from rtrecon.geometry.head_fit import LookUp, Surface, cross, dot, huber, ramp
+from rtrecon.geometry.mask import mask_outside_picture
+from rtrecon.geometry.rays import undistort
+from rtrecon.geometry.reconstruction import FaceReconstruction
+from rtrecon.head.points import LANDMARKS, HeadPoints
+from rtrecon.types import Float32Array, Float64Array
+
+__all__ = ["POSE", "Equations", "Guess", "View", "view_of"]
+
+POSE = 7
+"""Unknowns before the shape: turn (3), shift (3) in metres, logarithm of the size."""
+
+# Metres. Points fade out as in the placement: cosines of a point's turn toward the camera and of
+# the angle between the head's normal and the depth's.
+_DEPTH_SIGMA_M, _DEPTH_HUBER_M, _DEPTH_LIMIT_M = 0.003, 0.0075, 0.02
+_DEPTH_COUNT = 200  # neighbours err together: more points than these do not say more
+_LANDMARK_SIGMA_M, _LANDMARK_HUBER_M = 0.005, 0.0125
+_FACING, _AGREEING = (0.2, 0.5), (0.6, 0.85)
+_RIM_SIGMA_M, _RIM_HUBER_M, _RIM_LIMIT_M = 0.004, 0.006, 0.03
+_RIM_TURN = 0.35  # a silhouette is where a head's normal lies across the line of sight
+_NEAREST = 0.2  # of the head's distance: no point of it is nearer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Guess:
+    """A head: a point ``V`` of it is at ``scale R V + t``; ``weights`` (k + e,) of its points'
+    basis."""
+
+    R: Float64Array
+    t: Float64Array
+    scale: float
+    weights: Float64Array
+
+    def moved(self, step: Float64Array, weights: Float64Array) -> Guess:
+        """Turned, shifted and scaled by a solution's first seven, with other weights."""
+        return replace(
+            self,
+            R=np.asarray(cv2.Rodrigues(step[:3])[0] @ self.R),
+            t=self.t + step[3:6],
+            scale=self.scale * math.exp(float(step[6])),
+            weights=weights,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """What a frame shows of a head.
+
+    ``surface`` depth in metres; ``rays`` (2, 68) of the landmarks, None without them;
+    ``beyond_px`` (h, w) float32 how far off the seen head a pixel of the crop lies; not known
+    beyond the picture, and nothing there.
+    """
+
+    surface: LookUp
+    rays: Float64Array | None
+    beyond_px: Float32Array
+
+
+def view_of(face: FaceReconstruction) -> View:
+    """What ``face`` shows."""
+    grid = face.grid
+    z = cv2.extractChannel(grid.points_camera, 2)
+    surface = Surface(np.asarray(z), grid.valid, grid.normals, face.crop, face.intrinsics)
+    rays = None
+    marks = face.landmarks68_px
+    if marks is not None and np.isfinite(marks).all():
+        rays = np.ascontiguousarray(undistort(marks, face.intrinsics).T, dtype=np.float64)
+    outside = ~grid.valid
+    mask_outside_picture(outside, face.crop, face.intrinsics.width, face.intrinsics.height)
+    beyond = cv2.distanceTransform(outside.view(np.uint8), cv2.DIST_L2, 3)
+    return View(LookUp(surface), rays, np.asarray(beyond, dtype=np.float32))
+
+
+class Equations:
+    """Rows, errors and weights of one frame, in work arrays of their own.
+
+    The unknowns are what changes the guess: `POSE`, then the weights of the points' basis.
+
+    Args:
+        points: of the head.
+
+    Attributes:
+        count: points of depth that took part.
+        beyond_m: how far cheek or jaw stick out of what is seen, mean over those that do.
+    """
+
+    def __init__(self, points: HeadPoints) -> None:
+        self.points = points
+        n, r, m = len(points.vertices), len(points.rim), LANDMARKS
+        self._n, self._r = n, r
+        marks, rim = points.basis[:, :, :m], points.basis[:, :, points.rim]
+        self._basis = points.basis.reshape(len(points.basis), -1)
+        # An equation a point of depth, two a landmark, one a point of the rim.
+        moved = np.concatenate([points.basis, marks, marks, rim], axis=2)
+        self._moved = np.ascontiguousarray(moved)
+        total = n + 2 * m + r
+        self._direction, self._at = np.zeros((3, total)), np.zeros((3, total))
+        self._error, self._weight = np.zeros(total), np.zeros(total)
+        self._rows = np.zeros((POSE + len(points.basis), total))
+        self.count = 0
+
+    def set(self, view: View, guess: Guess) -> None:
+        """Linearise about ``guess``; `count` says how many points of depth take part."""
+        n, m = self._n, LANDMARKS
+        V = self.points.mean + (guess.weights @ self._basis).reshape(3, -1)
+        q = guess.scale * (guess.R @ V)
+        X = q + guess.t[:, None]
+        np.maximum(X[2], _NEAREST * float(guess.t[2]), out=X[2])
+        normal = guess.R @ self.points.normals
+        facing = dot(normal, X) / -np.sqrt(dot(X, X))
+        self.count = self._depth(view.surface, X, normal, facing)
+        if view.rays is None:
+            self._weight[n : n + 2 * m] = 0.0
+        else:
+            self._landmarks(view.rays, X)
+        self._rim(view, X, facing)
+        at, rows = self._at, self._rows
+        at[:, :n], at[:, n : n + m], at[:, n + m : n + 2 * m] = q, q[:, :m], q[:, :m]
+        at[:, n + 2 * m :] = q[:, self.points.rim]
+        cross(at, self._direction, rows[:3])
+        rows[3:6] = self._direction
+        rows[6] = dot(at, self._direction)
+        turned = guess.R.T @ self._direction
+        turned *= guess.scale
+        np.einsum("kin,in->kn", self._moved, turned, out=rows[POSE:])
+        rows *= self._weight
+        self._error *= self._weight
+
+    def normal(self) -> tuple[Float64Array, Float64Array]:
+        """Normal equations of the last `set`: (p, p), and (p,) of the change of the guess."""
+        return self._rows @ self._rows.T, self._rows @ self._error
+
+    def depth_error_m(self) -> float:
+        """Mean size of the depth's errors at the last `set`, by weight."""
+        n = self._n
+        total = float(self._weight[:n].sum())
+        return float(np.abs(self._error[:n]).sum()) / total if total > 0.0 else math.inf
+
+    def _depth(
+        self, surface: LookUp, X: Float64Array, head_normal: Float64Array, facing: Float64Array
+    ) -> int:
+        n = self._n
+        z, normal, on_head = surface(X)
+        self._direction[:, :n] = normal
+        error, weight = self._error[:n], self._weight[:n]
+        # The surface seen in the direction of X is at X z / X_z.
+        np.multiply(dot(normal, X), z / X[2] - 1.0, out=error)
+        np.multiply(ramp(facing, _FACING), on_head, out=weight)
+        weight *= ramp(dot(head_normal, normal), _AGREEING)
+        size = np.abs(error)
+        weight *= np.maximum(1.0 - (size / _DEPTH_LIMIT_M) ** 2, 0.0)
+        weight *= huber(size, _DEPTH_HUBER_M)
+        count = int(np.count_nonzero(weight))
+        weight /= _DEPTH_SIGMA_M * math.sqrt(max(count / _DEPTH_COUNT, 1.0))
+        return count
+
+    def _landmarks(self, rays: Float64Array, X: Float64Array) -> None:
+        """Across the line of sight, in metres."""
+        n, m = self._n, LANDMARKS
+        X = X[:, :m]
+        z_m = float(X[2].sum()) / m
+        seen = X[:2] / X[2]
+        error = self._error[n : n + 2 * m].reshape(2, m)
+        np.multiply(rays - seen, z_m, out=error)
+        size = np.sqrt(error[0] ** 2 + error[1] ** 2)
+        weight = self._weight[n : n + 2 * m].reshape(2, m)
+        weight[:] = huber(size, _LANDMARK_HUBER_M) / _LANDMARK_SIGMA_M
+        # How x / z and y / z change with the point.
+        per_z = z_m / X[2]
+        direction = self._direction[:, n : n + 2 * m].reshape(3, 2, m)
+        direction[0, 0] = direction[1, 1] = per_z
+        np.multiply(seen, -per_z, out=direction[2])
+
+    def _rim(self, view: View, X: Float64Array, facing: Float64Array) -> None:
+        """One-sided: only where the head sticks out, towards what is seen."""
+        last = self._n + 2 * LANDMARKS
+        rim = self.points.rim
+        X, facing = X[:, rim], facing[rim]
+        px = view.surface.pixels(X).astype(np.float32)
+        around = [(0.0, 0.0), (1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)]
+        x = np.stack([px[0] + np.float32(dx) for dx, _ in around])
+        y = np.stack([px[1] + np.float32(dy) for _, dy in around])
+        beyond = cv2.remap(
+            view.beyond_px, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+        ).astype(np.float64)
+        grow_x, grow_y = (beyond[1] - beyond[2]) * 0.5, (beyond[3] - beyond[4]) * 0.5
+        # How pixels of the crop change with the point.
+        A = view.surface.pixels_per_slope
+        gx, gy = grow_x * A[0, 0] + grow_y * A[1, 0], grow_x * A[0, 1] + grow_y * A[1, 1]
+        metres = X[2] / math.sqrt(abs(float(np.linalg.det(A))))
+        over = beyond[0] * metres
+        self._error[last:] = -over
+        direction = self._direction[:, last:]
+        per_z = metres / X[2]
+        direction[0], direction[1] = gx * per_z, gy * per_z
+        np.multiply(direction[0] * X[0] + direction[1] * X[1], -1.0 / X[2], out=direction[2])
+        weight = self._weight[last:]
+        np.multiply(np.abs(facing) < _RIM_TURN, over < _RIM_LIMIT_M, out=weight)
+        weight *= beyond[0] > 0.0
+        weight *= huber(over, _RIM_HUBER_M)
+        # As many equations as there are points of the rim on the outline, each worth a few.
+        weight /= _RIM_SIGMA_M
