@@ -42,6 +42,7 @@ class LivePipeline:
         outputs: opened on entry, closed on exit.
         keep_every_result: the worker waits until each result was taken.
         max_frames: end after this many frames.
+        person: whose calibration outputs use; "": nobody's.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class LivePipeline:
         outputs: Sequence[Output] = (),
         keep_every_result: bool = False,
         max_frames: int | None = None,
+        person: str = "",
     ) -> None:
         # The threads hold what they work on, not this: so that it is noticed when it is dropped.
         self._live = _Live(
@@ -62,6 +64,7 @@ class LivePipeline:
             Fanout(outputs),
             keep_every_result=keep_every_result,
             max_frames=max_frames,
+            person=person,
         )
         self._was_closed: Callable[[], None] = lambda: None
 
@@ -87,6 +90,11 @@ class LivePipeline:
     def fanout(self) -> Fanout:
         """The outputs."""
         return self._live.fanout
+
+    @property
+    def run(self) -> Run:
+        """What the outputs know of it."""
+        return self._live.run
 
     @property
     def running(self) -> bool:
@@ -141,6 +149,7 @@ class _Live:
         *,
         keep_every_result: bool,
         max_frames: int | None,
+        person: str,
     ) -> None:
         self.capture, self.stats, self.fanout = capture, stats, fanout
         self._reconstructor = reconstructor
@@ -151,6 +160,7 @@ class _Live:
         self.latest: LiveResult | None = None
         self.latest_with_face: LiveResult | None = None
         self._commands: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        self.run = self._make_run(person)
         self._stop = threading.Event()
         self._error: BaseException | None = None
         self._frame_error: Exception | None = None
@@ -159,7 +169,7 @@ class _Live:
 
     def start(self) -> None:
         try:
-            self.fanout.open(self._run())
+            self.fanout.open(self.run)
             self.capture.start()
             self._worker = start_thread(self._work, name="rtrecon-worker")
         except BaseException:
@@ -222,13 +232,16 @@ class _Live:
             self._worker.join(timeout=1.0)
         self.fanout.close()
 
-    def _run(self) -> Run:
+    def _make_run(self, person: str) -> Run:
         source = self.capture.source
         return Run(
             source=source.name,
             width=source.width,
             height=source.height,
             rate_hz=source.rate_hz,
+            is_live=source.is_live,
+            device=source.device or source.name,
+            person=person,
             paced=not self.capture.gives_every_frame,
             model=self._model,
             provider=self._provider,

@@ -18,8 +18,9 @@ __all__ = ["Command", "Output", "Run"]
 
 T = TypeVar("T")
 
-Command = Literal["snapshot", "record", "quit"]
-"""What an output may ask of the run: a snapshot, a recording to begin or end, the end."""
+Command = Literal["snapshot", "record", "calibrate", "mirror", "quit"]
+"""What an output may ask of the run: a snapshot, a recording to begin or end, neutral of the
+avatars anew, their mirror on or off, the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,10 @@ class Run:
         source: name of the source.
         width, height: of its pictures in pixels; they may change with the frames.
         rate_hz: of its pictures, None where it is not known.
+        is_live: the source is a camera or stream.
+        device: name of its camera, by which it is known again; that of the source, unless it
+            has one.
+        person: whose calibration is used, and kept where the source is live; "": nobody's.
         paced: frames come at their own times, and the newest wins; otherwise each frame of a
             file comes, as fast as it can be processed.
         model, provider: what reconstructs, and where.
@@ -42,6 +47,9 @@ class Run:
     width: int = 0
     height: int = 0
     rate_hz: float | None = None
+    is_live: bool = False
+    device: str = ""
+    person: str = ""
     paced: bool = True
     model: str = ""
     provider: str = ""

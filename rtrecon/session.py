@@ -17,9 +17,11 @@ from rtrecon.errors import OutputError
 from rtrecon.host import versions
 from rtrecon.live_pipeline import LivePipeline
 from rtrecon.output import Command, Output
+from rtrecon.outputs.avatar_run import AvatarRun
 from rtrecon.outputs.record import DEFAULT_FOLDER, RecordOutput, write_snapshot
 from rtrecon.outputs.registry import make_outputs
 from rtrecon.pipeline import Reconstructor, ReconstructorConfig
+from rtrecon.profiles import DEFAULT_PERSON, check_person
 from rtrecon.result import LiveResult
 from rtrecon.stats import STAGES, RunStats
 from rtrecon.threads import at_sudden_end
@@ -46,6 +48,7 @@ def live(
     rate_hz: float | None = None,
     stall_timeout_s: float = 3.0,
     give_up_s: float | None = None,
+    person: str | None = None,
 ) -> LiveSession:
     """Reconstruct faces live; to be used in a ``with`` statement.
 
@@ -68,6 +71,8 @@ def live(
         size, rate_hz: asked of a camera.
         stall_timeout_s: without a new frame for so long, a camera or stream is opened again.
         give_up_s: how long to try that; None: 30 s for a stream, for ever for a camera.
+        person: whose calibration outputs for avatars use, and keep in the user's configuration
+            where the source is a camera or stream; None: "default", before those. "": nobody's.
 
     Raises:
         RtreconError: when it is entered: the source, the model or all outputs cannot be used.
@@ -83,6 +88,7 @@ def live(
         rate_hz=rate_hz,
         stall_timeout_s=stall_timeout_s,
         give_up_s=give_up_s,
+        person=person,
     )
 
 
@@ -107,12 +113,14 @@ class LiveSession:
         rate_hz: float | None = None,
         stall_timeout_s: float = 3.0,
         give_up_s: float | None = None,
+        person: str | None = None,
     ) -> None:
         self._asked_source, self._outputs = source, list(outputs)
         self._asked_reconstructor = reconstructor
         self._every_frame, self._max_frames = every_frame, max_frames
         self._loop, self._size, self._rate_hz = loop, size, rate_hz
         self._stall_timeout_s, self._give_up_s = stall_timeout_s, give_up_s
+        self._person = check_person(person) if person else person
         folders = [output.folder for output in outputs if isinstance(output, RecordOutput)]
         self._folder = folders[0] if folders else DEFAULT_FOLDER
         self._stack = ExitStack()
@@ -152,6 +160,7 @@ class LiveSession:
                 RunStats(),
                 outputs=self._outputs,
                 max_frames=self._max_frames,
+                person=self._whose(source),
             )
             stack.enter_context(self._pipeline)
             stack.callback(at_sudden_end(partial(_close, weakref.ref(self._pipeline))))
@@ -175,6 +184,7 @@ class LiveSession:
                 self._ended = True
             for command in pipeline.take_commands():
                 self._obey(command)
+            AvatarRun.of(pipeline.run).save_if_due()
             yield result
 
     def wait(self) -> None:
@@ -193,7 +203,11 @@ class LiveSession:
     def close(self) -> None:
         """End the run: files are completed, and each output says what it leaves behind."""
         self._ended = True
-        self._stack.close()
+        try:
+            self._stack.close()
+        finally:
+            if self._pipeline is not None:
+                AvatarRun.of(self._pipeline.run).save()
 
     @property
     def pipeline(self) -> LivePipeline:
@@ -254,13 +268,36 @@ class LiveSession:
             logger.warning("size and rate are for cameras; %s has its own", source.name)
         return source
 
+    def _whose(self, source: Source) -> str:
+        """Whose calibration is used; a film has one only where that was asked for."""
+        asked = self._asked_reconstructor
+        if isinstance(asked, ReconstructorConfig) and asked.calibrate:
+            # What it does changes from frame to frame, so nothing that is kept would fit.
+            return ""
+        if self._person is None:
+            return DEFAULT_PERSON if source.is_live else ""
+        return self._person
+
     def _obey(self, command: Command) -> None:
         if command == "quit":
             self._ended = True
+        elif command in ("calibrate", "mirror"):
+            self._move_avatars(command)
         elif command == "record":
             self._toggle_recording()
         elif command == "snapshot":
             self._snapshot()
+
+    def _move_avatars(self, command: Command) -> None:
+        avatars = AvatarRun.of(self.pipeline.run)
+        if not avatars.is_used:
+            logger.info("this run moves no avatar (--out vmc does)")
+        elif command == "calibrate":
+            avatars.recalibrate()
+            logger.info("neutral of the avatars: as you look in the next second")
+        else:
+            avatars.flip()
+            logger.info("avatars: mirror turned %s", "round" if avatars.is_flipped else "back")
 
     def _toggle_recording(self) -> None:
         fanout = self.pipeline.fanout

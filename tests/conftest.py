@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
+import platformdirs
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -96,6 +98,16 @@ def dome_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "source": "made by a test",
     }
     (folder / "model.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def config_folder(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The user's configuration, for this test alone; it is not there yet."""
+    folder = tmp_path_factory.getbasetemp() / f"config-{uuid.uuid4().hex}" / "rtrecon"
+    monkeypatch.setattr(platformdirs, "user_config_dir", lambda *_, **__: str(folder))
     return folder
 
 

@@ -30,6 +30,7 @@ live_pipeline
 mesh
 draw
 avatar
+profiles
 outputs
 session
 models

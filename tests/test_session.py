@@ -4,12 +4,17 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import rtrecon
+from rtrecon.avatar.stage import AvatarSettings
+from rtrecon.capture.source import Source
 from rtrecon.output import Command
+from rtrecon.outputs.avatar_run import AvatarRun
+from rtrecon.profiles import ProfileStore
 from tests.outputs.doubles import PATIENCE_S, Noted
 
 
@@ -175,3 +180,85 @@ def test_no_face_no_snapshot(
         session.wait()
     assert "no snapshot" in caplog.text
     assert not (tmp_path / "rtrecon-out").exists()
+
+
+class Camera(Source):
+    """The demo clip as if it came from a webcam of that name."""
+
+    is_live = True
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self._clip = rtrecon.open_source("demo", loop=True)
+        self.name, self.device = "camera 7", device
+        self.width, self.height = self._clip.width, self._clip.height
+
+    def grab(self) -> bool:
+        time.sleep(0.01)
+        return self._clip.grab()
+
+    def retrieve(self, out: rtrecon.types.BgrImage | None = None) -> rtrecon.types.BgrImage | None:
+        return self._clip.retrieve(out)
+
+    def close(self) -> None:
+        self._clip.close()
+
+
+def run_avatars(source: str | Source, config: rtrecon.ReconstructorConfig, **more: Any) -> None:
+    """For as long as it takes to know a head at rest."""
+    with rtrecon.live(source, outputs=["osc:9"], config=config, **more) as session:
+        stage = AvatarRun.of(session.pipeline.run).stage(AvatarSettings())
+        deadline_s = time.monotonic() + PATIENCE_S
+        for _ in session.steps():
+            if stage.profile() is not None:
+                return
+            assert time.monotonic() < deadline_s
+
+
+def test_a_camera_keeps_a_calibration_for_each_person_and_a_film_none(
+    config: rtrecon.ReconstructorConfig, config_folder: Path
+) -> None:
+    for source in ("demo", rtrecon.open_source("demo")):
+        run_avatars(source, config)
+        run_avatars("demo", config, person="anna")
+    assert not config_folder.exists()
+    run_avatars(Camera("Webcam"), config)
+    run_avatars(Camera("Webcam"), config, person="anna")
+    run_avatars(Camera("Other"), config, person="anna")
+    run_avatars(Camera("Third"), config, person="")
+    calibrated = rtrecon.ReconstructorConfig(model=config.model, threads=1, calibrate=True)
+    run_avatars(Camera("Fourth"), calibrated)
+    stored = {(s.camera, s.person) for s in ProfileStore().stored()}
+    assert stored == {("Webcam", "default"), ("Webcam", "anna"), ("Other", "anna")}
+
+
+def test_a_person_that_cannot_be() -> None:
+    with pytest.raises(rtrecon.ArgumentError, match="person's name"):
+        rtrecon.live("demo", person=" ")
+
+
+def test_keys_turn_the_mirror_and_calibrate_anew(
+    config: rtrecon.ReconstructorConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = Keys(["mirror", "calibrate", "quit"])
+    with (
+        caplog.at_level("INFO", "rtrecon"),
+        rtrecon.live("demo", outputs=["osc:9", keys], config=config) as session,
+    ):
+        avatars = AvatarRun.of(session.pipeline.run)
+        session.wait()
+    assert avatars.is_flipped
+    assert "avatars: mirror turned round" in caplog.text
+    assert "neutral of the avatars" in caplog.text
+
+
+def test_keys_without_an_avatar_say_so(
+    config: rtrecon.ReconstructorConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = Keys(["calibrate", "quit"])
+    with (
+        caplog.at_level("INFO", "rtrecon"),
+        rtrecon.live("demo", outputs=[keys], config=config) as session,
+    ):
+        session.wait()
+    assert "this run moves no avatar" in caplog.text

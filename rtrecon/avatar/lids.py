@@ -11,10 +11,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from rtrecon.expression.names import ARKIT_NAMES
-from rtrecon.types import Float32Array
+import numpy as np
 
-__all__ = ["LidPolicy", "Lids"]
+from rtrecon.expression.calibration import LEAST_REACH
+from rtrecon.expression.names import ARKIT_NAMES
+from rtrecon.types import Float32Array, Float64Array
+
+__all__ = ["LidPolicy", "Lids", "lid_reach"]
 
 LidPolicy = Literal["wink", "link", "free"]
 """Together but for winks; always together; each as it is measured."""
@@ -34,6 +37,15 @@ _FAINT, _PLAIN = 0.1, 0.2  # of lids that hardly move nothing can be told
 _LEAK = 1.4  # a difference of winks was (a + b) / (a - b) times as large, with b a sixth of a
 _OPEN, _SHUT = 0.08, 0.6  # what is said of open eyes, and of eyes that are shut
 _CLOSING, _CLOSED = 0.5, 0.8  # as in `rtrecon.expression.gaze`
+
+
+def lid_reach(neutral: Float64Array, shut: Float64Array | float = _SHUT) -> Float64Array:
+    """The reach of a calibration after which lids that say ``shut`` are taken as shut here.
+
+    Args:
+        neutral: of each coefficient. shut: what is said of shut lids, before calibration.
+    """
+    return np.clip((shut - neutral) / (1.0 - neutral) / _SHUT, LEAST_REACH, 1.0)
 
 
 class Lids:

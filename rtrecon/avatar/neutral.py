@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from rtrecon.avatar.profile import HeadRest
 from rtrecon.avatar.rotations import (
     IDENTITY,
     Quaternion,
@@ -35,29 +36,50 @@ _OTHER_RAD, _OTHER_M = math.radians(25.0), 0.4  # so far off, another person sit
 
 
 class HeadNeutral:
-    """A head's turn and place from its own neutral."""
+    """A head's turn and place from its own neutral.
 
-    def __init__(self) -> None:
-        self.rotation: Quaternion = IDENTITY
-        self.position_m: Vector = (0.0, 0.0, 0.6)
-        self._learnt_s = 0.0
-        self._known = False
+    Args:
+        rest: what is known of it already.
+    """
 
-    def forget(self) -> None:
-        """Learn it anew, from the next head on."""
-        self._known, self._learnt_s = False, 0.0
+    def __init__(self, rest: HeadRest | None = None) -> None:
+        self.rotation: Quaternion = IDENTITY if rest is None else rest.rotation
+        self.position_m: Vector = (0.0, 0.0, 0.6) if rest is None else rest.position_m
+        self._known = rest is not None
+        self._learnt_s = 0.0 if rest is None else _LEARNING_S
+        self._is_asked = False
+
+    @property
+    def rest(self) -> HeadRest | None:
+        """It, once it has been learnt."""
+        return HeadRest(self.rotation, self.position_m) if self._learnt_s >= _LEARNING_S else None
+
+    def forget(self, *, asked: bool = False) -> None:
+        """Learn it anew, from the next head on.
+
+        Args:
+            asked: by a person who looks at their screen: that is neutral, wherever the camera
+                stands, also if it is far to the side.
+        """
+        self._known, self._learnt_s, self._is_asked = False, 0.0, asked
 
     def someone_else(self, rotation: Quaternion, position_m: Vector) -> None:
-        """A face that was not followed before: begins anew where it is too far from neutral."""
-        if self._known and (
+        """A face that was not followed before: begins anew where it is too far from neutral.
+
+        One that is turned away says nothing of neutral, and a neutral that was asked for far
+        from the lens is not given up for one who looks into it.
+        """
+        turned = (
             angle_between(rotation, self.rotation) > _OTHER_RAD
-            or math.dist(position_m, self.position_m) > _OTHER_M
-        ):
+            and _may_rest(rotation, position_m)
+            and _may_rest(self.rotation, self.position_m)
+        )
+        if self._known and (turned or math.dist(position_m, self.position_m) > _OTHER_M):
             self.forget()
 
     def learn(self, rotation: Quaternion, position_m: Vector, dt_s: float) -> None:
         """A head in the camera's frame, ``dt_s`` after the last one."""
-        rests = _may_rest(rotation, position_m)
+        rests = self._is_asked or _may_rest(rotation, position_m)
         if not self._known:
             self._known = True
             self.rotation = rotation if rests else _facing_camera(position_m)

@@ -9,18 +9,19 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from rtrecon.avatar.frame import AvatarFrame, eyes_of
-from rtrecon.avatar.lids import LidPolicy, Lids
+from rtrecon.avatar.lids import LidPolicy, Lids, lid_reach
+from rtrecon.avatar.measured import ArkitValues, pose_of
 from rtrecon.avatar.neutral import HeadNeutral
 from rtrecon.avatar.presence import HOLD_S, Posture, Presence
-from rtrecon.avatar.rotations import Quaternion, Vector, from_matrix
+from rtrecon.avatar.profile import CalibrationProfile
+from rtrecon.avatar.rotations import Vector
 from rtrecon.errors import ArgumentError
-from rtrecon.expression.calibration import Calibration
+from rtrecon.expression.calibration import LEAST_REACH, Calibration
 from rtrecon.expression.names import ARKIT_NAMES, group_of
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.result import LiveResult
@@ -31,7 +32,10 @@ __all__ = ["AvatarSettings", "AvatarStage"]
 _REMEMBERED = 8  # results of which an output that lags may still ask for
 _SAME_PERSON_M = 0.15  # a face under a new id this near to the one just lost is the same
 _LONGEST_STEP_S = 0.5
+_RESTING_S = 1.0  # of a face that is asked to do nothing
+_MOST_RESTING = 240  # results of that time
 _COUNT = len(ARKIT_NAMES)
+_LIDS = np.array([group_of(name) == "blink" for name in ARKIT_NAMES])
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +67,31 @@ class AvatarStage:
 
     May be asked from several threads: the first that asks for a result makes its frame, the
     others get the same one.
+
+    Args:
+        settings: how.
+        profile: what is known of the person already; goes unused where the settings say not to
+            calibrate.
     """
 
-    def __init__(self, settings: AvatarSettings | None = None) -> None:
+    def __init__(
+        self, settings: AvatarSettings | None = None, profile: CalibrationProfile | None = None
+    ) -> None:
         self.settings = settings or AvatarSettings()
+        known = profile or CalibrationProfile(None, Calibration.none(ARKIT_NAMES))
         self._lock = threading.Lock()
         # By capture time and index: results hold pictures and clouds, whose memory is used again.
         self._made: deque[tuple[tuple[int, int], AvatarFrame]] = deque(maxlen=_REMEMBERED)
-        self._neutral = HeadNeutral()
-        self._calibration = Calibration.none(ARKIT_NAMES)
+        self._neutral = HeadNeutral(known.head)
+        self._calibration, self._shown = known.face, known.shown
+        shown = np.array([name in known.shown for name in ARKIT_NAMES])
+        self._least_reach = np.where(shown, known.face.reach, LEAST_REACH)
+        self._guessed_lids = _LIDS & ~shown
+        self._resting: list[Float32Array] | None = None
+        self._resting_s = 0.0
         self._lids = Lids(self.settings.lids)
         self._presence = Presence(_COUNT)
-        self._names: tuple[str, ...] = ()
-        self._place: npt.NDArray[np.intp] = np.zeros(0, dtype=np.intp)
-        self._from: npt.NDArray[np.intp] = np.zeros(0, dtype=np.intp)
+        self._values = ArkitValues()
         self._face_id: int | None = None
         self._first_ns: int | None = None
         self._seen_s = self._t_s = 0.0
@@ -103,10 +118,21 @@ class AvatarStage:
             return made
 
     def recalibrate(self) -> None:
-        """Take the head as it is from now on, and the face, as neutral anew."""
+        """Take the head and the face as they are in the next second as neutral.
+
+        How much the face can do stays as it was learnt.
+        """
         with self._lock:
-            self._neutral.forget()
-            self._calibration = Calibration.none(ARKIT_NAMES)
+            self._neutral.forget(asked=True)
+            self._resting, self._resting_s = [], 0.0
+
+    def profile(self) -> CalibrationProfile | None:
+        """What is known of the person by now; None before a head at rest was seen."""
+        with self._lock:
+            rest = self._neutral.rest
+            if rest is None or not self.settings.calibrate:
+                return None
+            return CalibrationProfile(rest, self._calibration, self._shown)
 
     def _make(self, result: LiveResult) -> AvatarFrame:
         picture = result.frame
@@ -149,44 +175,39 @@ class AvatarStage:
                 return None
             followed = largest
             self._face_id = largest.id
-            self._neutral.someone_else(*_pose(largest))
+            self._neutral.someone_else(*pose_of(largest))
         if followed is not None:
             self._seen_s = t_s
         return followed
 
     def _look(self, face: FaceReconstruction, dt_s: float) -> Posture:
-        rotation, position_m = _pose(face)
+        rotation, position_m = pose_of(face)
         self._last_at = position_m
-        values = self._named(face)
+        values = self._values(face)
         if self.settings.calibrate:
             self._neutral.learn(rotation, position_m, dt_s)
             rotation, position_m = self._neutral.apply(rotation, position_m)
-            self._calibration = self._calibration.learn(values, dt_s)
+            self._calibration = self._learn(values, dt_s)
             values = self._calibration.apply(values)
         values = (values - self._dead) / (1.0 - self._dead) * self._gain
         values = np.clip(np.nan_to_num(values), 0.0, 1.0).astype(np.float32)
         self._lids(values)
         return Posture(rotation, position_m, values)
 
-    def _named(self, face: FaceReconstruction) -> Float32Array:
-        """(52,) in ARKit's order; what the model does not give is 0."""
-        values = np.zeros(_COUNT, dtype=np.float32)
-        if face.expression is None:
-            return values
-        if face.expression.names != self._names:
-            self._names = face.expression.names
-            pairs = [
-                (k, ARKIT_NAMES.index(n)) for k, n in enumerate(self._names) if n in ARKIT_NAMES
-            ]
-            self._from = np.array([k for k, _ in pairs], dtype=np.intp)
-            self._place = np.array([k for _, k in pairs], dtype=np.intp)
-        values[self._place] = np.asarray(face.expression)[self._from]
-        return values
-
-
-def _pose(face: FaceReconstruction) -> tuple[Quaternion, Vector]:
-    x, y, z = face.T_camera_face[:3, 3].tolist()
-    return from_matrix(face.T_camera_face[:3, :3]), (x, y, z)
+    def _learn(self, values: Float32Array, dt_s: float) -> Calibration:
+        learnt = self._calibration.learn(values, dt_s)
+        if self._resting is not None:
+            known = np.isfinite(values)
+            self._resting.append(np.where(known, values, learnt.neutral).astype(np.float32))
+            self._resting_s += dt_s
+            if self._resting_s >= _RESTING_S or len(self._resting) >= _MOST_RESTING:
+                at_rest = Calibration.at_rest(ARKIT_NAMES, np.array(self._resting))
+                learnt, self._resting = replace(learnt, neutral=at_rest.neutral), None
+        # Of lids, who shuts them seldom would teach that half shut is shut.
+        reach = np.where(_LIDS, self._calibration.reach, learnt.reach)
+        reach = np.maximum(reach, self._least_reach)
+        reach = np.where(self._guessed_lids, lid_reach(learnt.neutral), reach)
+        return replace(learnt, reach=reach)
 
 
 def _area(face: FaceReconstruction) -> float:

@@ -13,7 +13,7 @@ import cv2
 
 from rtrecon.shown import plain
 
-__all__ = ["CameraInfo", "camera_backends", "list_cameras"]
+__all__ = ["CameraInfo", "camera_backends", "device_name", "list_cameras"]
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +60,17 @@ def _list_v4l2() -> list[CameraInfo]:
     return cameras
 
 
+def device_name(index: int) -> str:
+    """The name of a camera, with a count where several have the same; "" where it is not known.
+
+    Opens none.
+    """
+    found = _list_v4l2() if sys.platform.startswith("linux") else _list_named() or []
+    name = next((camera.name for camera in found if camera.index == index), "")
+    same = [camera.index for camera in found if camera.name == name]
+    return f"{name} {same.index(index) + 1}" if name and len(same) > 1 else name
+
+
 def camera_backends() -> list[int]:
     """OpenCV's backends for this system's cameras, the one to try first first."""
     return {
@@ -71,13 +82,19 @@ def camera_backends() -> list[int]:
 
 def _list_by_library() -> list[CameraInfo]:
     """macOS and Windows: OpenCV opens cameras by index there, but does not tell their names."""
+    named = _list_named()
+    return _list_by_opening() if named is None else named
+
+
+def _list_named() -> list[CameraInfo] | None:
+    """As a library of its own tells them; None where it does not."""
     try:
         from cv2_enumerate_cameras import enumerate_cameras
 
         found = enumerate_cameras(camera_backends()[0])
     except (ImportError, NotImplementedError, OSError, RuntimeError) as error:
         logger.debug("the cameras' names are not known: %s", error)
-        return _list_by_opening()
+        return None
     return [CameraInfo(c.index, c.path or str(c.index), plain(c.name)) for c in found]
 
 

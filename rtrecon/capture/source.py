@@ -29,14 +29,16 @@ class Source(abc.ABC):
     ``retrieve`` decodes what was grabbed. ``close`` may be called at any time, from any
     thread, more than once.
 
-    Attributes: ``name``; ``is_live`` (the world does not wait: camera or stream); ``width``,
-    ``height``, ``rate_hz`` (None: unknown); ``frame_count`` (None: unknown); ``corrupt``, how
-    many pictures could not be decoded; ``t_media_ns``, the time of the picture grabbed last
-    within its file, from the first picture on (None: it has none, as a camera's); ``has_times``,
-    whether a source that is not live is to be played by those times.
+    Attributes: ``name``; ``device`` (a camera's own name, which stays when it gets another
+    number; "" for what has none); ``is_live`` (the world does not wait: camera or stream);
+    ``width``, ``height``, ``rate_hz`` (None: unknown); ``frame_count`` (None: unknown);
+    ``corrupt``, how many pictures could not be decoded; ``t_media_ns``, the time of the picture
+    grabbed last within its file, from the first picture on (None: it has none, as a camera's);
+    ``has_times``, whether a source that is not live is to be played by those times.
     """
 
     name = ""
+    device = ""
     is_live = False
     has_times = False
     t_media_ns: int | None = None

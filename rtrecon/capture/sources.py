@@ -12,7 +12,7 @@ from urllib.request import url2pathname
 import cv2
 
 from rtrecon.assets import asset_path
-from rtrecon.capture.cameras import camera_backends, list_cameras
+from rtrecon.capture.cameras import camera_backends, device_name, list_cameras
 from rtrecon.capture.films import FileSource, StreamSource, open_url
 from rtrecon.capture.folder import FolderSource
 from rtrecon.capture.pictures import is_picture_file
@@ -48,6 +48,7 @@ class CameraSource(VideoSource):
         self._camera_index, self._size, self._asked_rate_hz = index, size, rate_hz
         self._said_mode = False
         super().__init__(f"camera {index}")
+        self.device = device_name(index)
 
     def _make_capture(self) -> Any:
         for backend in camera_backends():

@@ -61,6 +61,10 @@ class RunConfig(ModelConfig):
     """Write preview video, poses and the last face into this folder; as --out record:DIR."""
     loop: bool = False
     """Start files again at their end."""
+    person: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint=_NO_DEFAULT)] = (
+        None
+    )
+    """Whose calibration avatars use, kept for each camera (default: one called default)."""
     calibrate: bool = False
     """Learn what is neutral for each person, over minutes, and take it off the expression."""
     size: OptionalText = None
@@ -85,6 +89,11 @@ class RunConfig(ModelConfig):
             )
         if self.give_up is not None and not self.give_up > 0:
             raise UserError(f"--give-up must be above zero, not {self.give_up:g}")
+        if self.person and self.calibrate:
+            raise UserError(
+                "give --person or --calibrate, not both: what is kept of a person is not "
+                "learnt from coefficients that --calibrate has changed"
+            )
         parse_size(self.size)
 
 
@@ -125,6 +134,7 @@ def run(config: RunConfig) -> int:
         rate_hz=config.rate,
         stall_timeout_s=config.stall_timeout,
         give_up_s=config.give_up,
+        person=config.person,
     )
     with signals_end() as signals, session:
         stats = session.pipeline.stats

@@ -9,9 +9,10 @@ import socket
 from typing import Any
 
 from rtrecon.avatar.frame import AvatarFrame
-from rtrecon.avatar.stage import AvatarSettings, AvatarStage
+from rtrecon.avatar.stage import AvatarSettings
 from rtrecon.errors import ArgumentError, UserError
 from rtrecon.output import Output, Run
+from rtrecon.outputs.avatar_run import AvatarRun
 from rtrecon.result import LiveResult
 
 __all__ = ["AvatarOutput", "is_here", "look_up", "names_port", "parse_address"]
@@ -79,15 +80,18 @@ class AvatarOutput(Output):
         address: host and port.
         mirror: as in a mirror.
         settings: of the chain; outputs with the same share it.
-
-    Attributes:
-        is_mirrored: as in a mirror.
     """
 
     def __init__(self, address: tuple[str, int], *, mirror: bool, settings: AvatarSettings) -> None:
         self._address = address
-        self.is_mirrored, self._settings = mirror, settings
-        self._stage = AvatarStage(settings)
+        self._mirror, self._settings = mirror, settings
+        self._avatars = AvatarRun(Run())
+        self._stage = self._avatars.stage(settings)
+
+    @property
+    def is_mirrored(self) -> bool:
+        """As in a mirror, at this moment: people may turn that round while it runs."""
+        return self._mirror != self._avatars.is_flipped
 
     @property
     def target(self) -> str:
@@ -97,7 +101,8 @@ class AvatarOutput(Output):
 
     def open(self, run: Run) -> None:
         """Join the chain of the run's other outputs."""
-        self._stage = run.shared((AvatarStage, self._settings), lambda: AvatarStage(self._settings))
+        self._avatars = AvatarRun.of(run)
+        self._stage = self._avatars.stage(self._settings)
 
     def write(self, result: LiveResult) -> None:
         """Send one result."""

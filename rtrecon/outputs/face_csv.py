@@ -9,10 +9,11 @@ from pathlib import Path
 from rtrecon.avatar.csv_rows import HEADER, csv_row
 from rtrecon.avatar.frame import mirrored
 from rtrecon.avatar.lids import LidPolicy
-from rtrecon.avatar.stage import AvatarSettings, AvatarStage
+from rtrecon.avatar.stage import AvatarSettings
 from rtrecon.errors import OutputError
 from rtrecon.files import Draft, make_folder
 from rtrecon.output import Output, Run
+from rtrecon.outputs.avatar_run import AvatarRun
 from rtrecon.result import LiveResult
 
 __all__ = ["FaceCsvOutput"]
@@ -58,7 +59,8 @@ class FaceCsvOutput(Output):
         Raises:
             OutputError: it cannot be made.
         """
-        self._stage = run.shared((AvatarStage, self._settings), lambda: AvatarStage(self._settings))
+        self._avatars = AvatarRun.of(run)
+        self._stage = self._avatars.stage(self._settings)
         make_folder(self._path.parent)
         self._draft = Draft(self._path)
         self._file = self._draft.open()
@@ -75,8 +77,9 @@ class FaceCsvOutput(Output):
             self._midnight_s = 0.0
             if result.frame.t_media_ns is None:
                 self._midnight_s = frame.t_s - _time_of_day_s()
+        is_mirrored = self._mirror != self._avatars.is_flipped
         self._write(
-            csv_row(mirrored(frame) if self._mirror else frame, frame.t_s - self._midnight_s)
+            csv_row(mirrored(frame) if is_mirrored else frame, frame.t_s - self._midnight_s)
         )
 
     def close(self) -> None:

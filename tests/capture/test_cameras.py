@@ -34,6 +34,17 @@ def test_linux_lists_the_nodes_that_give_pictures(
     assert found == [(2, "/dev/video2", "Inside"), (10, "/dev/video10", "HD Webcam")]
 
 
+def test_a_camera_has_its_name_whatever_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [
+        cameras.CameraInfo(k, f"/dev/video{k}", name)
+        for k, name in ((0, "Inside"), (2, "Webcam"), (5, "Webcam"))
+    ]
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(cameras, "_list_v4l2", lambda: found)
+    names = [cameras.device_name(k) for k in (0, 2, 5, 7)]
+    assert names == ["Inside", "Webcam 1", "Webcam 2", ""]
+
+
 def test_elsewhere_the_library_tells_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 

@@ -20,6 +20,8 @@ KEYS = (
     ("f", "freeze"),
     ("s", "snapshot: picture and PLY"),
     ("v", "record on, off"),
+    ("c", "avatars: neutral is as you look now"),
+    ("x", "avatars: mirror on, off"),
     ("r", "reset the view"),
     ("h", "show these keys"),
     ("q, Esc", "quit"),

@@ -21,7 +21,7 @@ __all__ = ["KEYS", "Command", "FaceWindow"]
 
 logger = logging.getLogger(__name__)
 
-Command = Literal["freeze", "snapshot", "record", "quit"]
+Command = Literal["freeze", "snapshot", "record", "calibrate", "mirror", "quit"]
 Style = Literal["points", "mesh", "wireframe"]
 
 _STYLES: tuple[Style, ...] = ("points", "mesh", "wireframe")
@@ -167,6 +167,8 @@ class FaceWindow:
             "f": self._freeze,
             "s": command("snapshot"),
             "v": command("record"),
+            "c": command("calibrate"),
+            "x": command("mirror"),
             "q": command("quit"),
         }
 
