@@ -7,8 +7,6 @@ validator (``tools/validate_glb.mjs``).
 
 from __future__ import annotations
 
-import json
-import struct
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -22,15 +20,21 @@ from rtrecon._version import __version__
 from rtrecon.errors import DataError, OutputError
 from rtrecon.files import write_files
 from rtrecon.geometry.mesh import Mesh, UInt8Array
+from rtrecon.gltf import (
+    ARRAY_BUFFER,
+    ELEMENT_ARRAY_BUFFER,
+    FLOAT,
+    JPEG_QUALITY,
+    TEXTURE_SAMPLER,
+    UNSIGNED_BYTE,
+    UNSIGNED_INT,
+    GlbBuffer,
+    encode_texture,
+)
 
 __all__ = ["MESH_SUFFIXES", "encode_mesh", "write_mesh"]
 
 FRAME_COMMENT = "metres, x right, y up, z towards the viewer"
-
-_JPEG_QUALITY = 92
-_GL_ARRAY_BUFFER, _GL_ELEMENT_ARRAY_BUFFER = 34962, 34963
-_GL_UNSIGNED_BYTE, _GL_UNSIGNED_INT, _GL_FLOAT = 5121, 5125, 5126
-_GL_LINEAR, _GL_LINEAR_MIPMAP_LINEAR, _GL_CLAMP_TO_EDGE = 9729, 9987, 33071
 
 
 def write_mesh(mesh: Mesh, path: Path, *, overwrite: bool = True) -> list[Path]:
@@ -113,7 +117,7 @@ def _encode_obj(mesh: Mesh, path: Path) -> dict[Path, bytes]:
         lines.append(_rows("f %d//%d %d//%d %d//%d\n", np.repeat(index, 2, axis=1)))
     if mesh.texture is not None and textured:
         texture_path = path.with_name(f"{path.stem}.texture.png")
-        files[texture_path] = _encode_image(mesh.texture, ".png", [cv2.IMWRITE_PNG_COMPRESSION, 3])
+        files[texture_path] = encode_texture(mesh.texture, ".png", [cv2.IMWRITE_PNG_COMPRESSION, 3])
         material = (
             f"# rtrecon {__version__}\nnewmtl face\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nillum 1\n"
             f"map_Kd {texture_path.name}\n"
@@ -125,18 +129,10 @@ def _encode_obj(mesh: Mesh, path: Path) -> dict[Path, bytes]:
 
 def _encode_glb(mesh: Mesh, path: Path) -> dict[Path, bytes]:
     """glTF 2.0 binary: one node, one primitive, texture embedded as JPEG."""
-    binary = _GlbBuffer()
-    position = mesh.vertices.astype("<f4")
+    binary = GlbBuffer()
     attributes = {
-        "POSITION": binary.add(
-            position,
-            _GL_FLOAT,
-            "VEC3",
-            _GL_ARRAY_BUFFER,
-            min=position.min(axis=0).tolist(),
-            max=position.max(axis=0).tolist(),
-        ),
-        "NORMAL": binary.add(mesh.normals.astype("<f4"), _GL_FLOAT, "VEC3", _GL_ARRAY_BUFFER),
+        "POSITION": binary.add(mesh.vertices, FLOAT, "VEC3", ARRAY_BUFFER, bounds=True),
+        "NORMAL": binary.add(mesh.normals, FLOAT, "VEC3", ARRAY_BUFFER),
     }
     material: dict[str, Any] = {"metallicFactor": 0.0, "roughnessFactor": 0.9}
     document: dict[str, Any] = {
@@ -146,19 +142,10 @@ def _encode_glb(mesh: Mesh, path: Path) -> dict[Path, bytes]:
         "nodes": [{"name": "face", "mesh": 0}],
     }
     if mesh.uv is not None and mesh.texture is not None:
-        attributes["TEXCOORD_0"] = binary.add(
-            mesh.uv.astype("<f4"), _GL_FLOAT, "VEC2", _GL_ARRAY_BUFFER
-        )
-        jpeg = _encode_image(mesh.texture, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+        attributes["TEXCOORD_0"] = binary.add(mesh.uv, FLOAT, "VEC2", ARRAY_BUFFER)
+        jpeg = encode_texture(mesh.texture, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         document["images"] = [{"mimeType": "image/jpeg", "bufferView": binary.add_bytes(jpeg)}]
-        document["samplers"] = [
-            {
-                "magFilter": _GL_LINEAR,
-                "minFilter": _GL_LINEAR_MIPMAP_LINEAR,
-                "wrapS": _GL_CLAMP_TO_EDGE,
-                "wrapT": _GL_CLAMP_TO_EDGE,
-            }
-        ]
+        document["samplers"] = [TEXTURE_SAMPLER]
         document["textures"] = [{"source": 0, "sampler": 0}]
         material["baseColorTexture"] = {"index": 0}
     else:
@@ -166,14 +153,9 @@ def _encode_glb(mesh: Mesh, path: Path) -> dict[Path, bytes]:
         # glTF's vertex colours are linear, the picture's are sRGB.
         rgba[:, :3] = _LINEAR_OF_SRGB[mesh.colors]
         attributes["COLOR_0"] = binary.add(
-            rgba, _GL_UNSIGNED_BYTE, "VEC4", _GL_ARRAY_BUFFER, normalized=True
+            rgba, UNSIGNED_BYTE, "VEC4", ARRAY_BUFFER, normalized=True
         )
-    indices = binary.add(
-        mesh.triangles.reshape(-1).astype("<u4"),
-        _GL_UNSIGNED_INT,
-        "SCALAR",
-        _GL_ELEMENT_ARRAY_BUFFER,
-    )
+    indices = binary.add(mesh.triangles.reshape(-1), UNSIGNED_INT, "SCALAR", ELEMENT_ARRAY_BUFFER)
     document["meshes"] = [
         {
             "name": "face",
@@ -184,63 +166,6 @@ def _encode_glb(mesh: Mesh, path: Path) -> dict[Path, bytes]:
     return {path: binary.assemble(document)}
 
 
-class _GlbBuffer:
-    """The binary chunk of a GLB with its views and accessors."""
-
-    def __init__(self) -> None:
-        self._chunks: list[bytes] = []
-        self._length = 0
-        self._views: list[dict[str, int]] = []
-        self._accessors: list[dict[str, Any]] = []
-
-    def add_bytes(self, data: bytes, target: int | None = None) -> int:
-        """A buffer view of ``data``, at a multiple of four bytes; its index."""
-        view = {"buffer": 0, "byteOffset": self._length, "byteLength": len(data)}
-        if target is not None:
-            view["target"] = target
-        self._views.append(view)
-        padded = data + b"\0" * (-len(data) % 4)
-        self._chunks.append(padded)
-        self._length += len(padded)
-        return len(self._views) - 1
-
-    def add(
-        self,
-        array: npt.NDArray[Any],
-        component: int,
-        kind: str,
-        target: int,
-        **more: Any,
-    ) -> int:
-        """An accessor over ``array``; its index."""
-        accessor = {
-            "bufferView": self.add_bytes(array.tobytes(), target),
-            "componentType": component,
-            "count": len(array),
-            "type": kind,
-            **more,
-        }
-        self._accessors.append(accessor)
-        return len(self._accessors) - 1
-
-    def assemble(self, document: dict[str, Any]) -> bytes:
-        """The whole GLB: header, JSON chunk, binary chunk."""
-        document["accessors"], document["bufferViews"] = self._accessors, self._views
-        document["buffers"] = [{"byteLength": self._length}]
-        text = json.dumps(document, separators=(",", ":")).encode()
-        text += b" " * (-len(text) % 4)
-        total = 12 + 8 + len(text) + 8 + self._length
-        return b"".join(
-            [
-                struct.pack("<4sII", b"glTF", 2, total),
-                struct.pack("<I4s", len(text), b"JSON"),
-                text,
-                struct.pack("<I4s", self._length, b"BIN\0"),
-                *self._chunks,
-            ]
-        )
-
-
 def _encode_text(text: str) -> bytes:
     """UTF-8; names of files that are not UTF-8 as the bytes that they are."""
     return text.encode("utf-8", "surrogateescape")
@@ -248,13 +173,6 @@ def _encode_text(text: str) -> bytes:
 
 def _rows(pattern: str, array: npt.NDArray[Any]) -> str:
     return (pattern * len(array)) % tuple(array.ravel().tolist())
-
-
-def _encode_image(texture_rgb: UInt8Array, suffix: str, options: list[int]) -> bytes:
-    done, encoded = cv2.imencode(suffix, cv2.cvtColor(texture_rgb, cv2.COLOR_RGB2BGR), options)
-    if not done:
-        raise OutputError(f"a texture of {texture_rgb.shape} could not be encoded as {suffix}")
-    return encoded.tobytes()
 
 
 def _linear_of_srgb() -> UInt8Array:
