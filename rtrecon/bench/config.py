@@ -10,11 +10,18 @@ import tyro
 from rtrecon.config import CommonConfig, OptionalPath, Provider, parse_size
 from rtrecon.errors import UserError
 
-__all__ = ["ALONE_STAGES", "BenchConfig", "Stage"]
+__all__ = ["ALONE_STAGES", "AVATAR_PARTS", "BenchConfig", "Stage"]
 
 Stage = Literal["detect", "track", "align", "depth", "geometry", "mesh", "avatar", "view"]
 ALONE_STAGES: tuple[Stage, ...] = get_args(Stage)
 """What can be measured alone: the stages of a frame, and what may be done with its faces."""
+AVATAR_PARTS = tuple(
+    f"avatar {part}"
+    for part in ("chain", "vmc", "openseeface", "ifacialmocap", "livelink", "vtube-studio", "osc",
+                 "csv", "sent")
+)  # fmt: skip
+"""What the stage avatar, which is all but the last, consists of; the last is how long after a
+result it has been sent, while others are made."""
 
 
 @dataclass(kw_only=True)
@@ -71,7 +78,7 @@ class BenchConfig(CommonConfig):
         tyro.conf.arg(metavar="NAME [NAME ...]", help_behavior_hint=""),
     ] = ()
     """Measure these stages alone instead: detect, track, align, depth, geometry, mesh, avatar
-    (a frame for avatars, in all five protocols), view."""
+    (a frame for avatars, in all protocols and in each, and how late it is sent), view."""
     json: OptionalPath = None
     """Write all figures and samples to this file."""
     csv: OptionalPath = None

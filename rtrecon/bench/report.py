@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rtrecon.bench.combination import common
-from rtrecon.bench.config import ALONE_STAGES, BenchConfig
+from rtrecon.bench.config import ALONE_STAGES, AVATAR_PARTS, BenchConfig
 from rtrecon.bench.figures import NOISY_SPREAD, undecided
 from rtrecon.bench.machine import busy_before
 from rtrecon.bench.pictures import Footage
@@ -117,9 +117,9 @@ def _csv_line(row: RowResult) -> dict[str, Any]:
     for stage in WORK_STAGES:
         figures = None if unpaced is None else unpaced.stages.get(stage)
         line |= _spots(stage, figures, (*_SPOTS, "mean_per_frame_ms"))
-    for stage in ALONE_STAGES:
+    for stage in (*ALONE_STAGES, *AVATAR_PARTS):
         figures = (row.stages_alone or {}).get(stage)
-        line |= _spots(f"{stage}_alone", figures, ("min_ms", *_SPOTS))
+        line |= _spots(f"{stage.replace(' ', '_')}_alone", figures, ("min_ms", *_SPOTS))
     return line
 
 

@@ -9,12 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rtrecon.avatar.ifacialmocap import IFacialMocapEncoder
-from rtrecon.avatar.livelink import LiveLinkEncoder
-from rtrecon.avatar.openseeface import OpenSeeFaceEncoder
-from rtrecon.avatar.osc import OscEncoder
-from rtrecon.avatar.stage import AvatarStage
-from rtrecon.avatar.vmc import VmcEncoder
+from rtrecon.bench.avatar_measure import AvatarBench, measure_sending
 from rtrecon.bench.config import Stage
 from rtrecon.bench.drawing import Drawer
 from rtrecon.bench.memory_source import forth_and_back
@@ -66,6 +61,7 @@ class StageBench:
         faces: int,
         drawer: Drawer | None,
     ) -> None:
+        self._reconstructor = reconstructor
         self._model = reconstructor.depth_model
         self._pictures, self._step_ns, self._faces = pictures, int(1e9 / rate_hz), faces
         self._drawer = drawer
@@ -73,17 +69,26 @@ class StageBench:
         self._intrinsics = Intrinsics.from_fov(pictures.shape[2], pictures.shape[1])
         self._inputs = list(self._prepare(reconstructor))
 
-    def measure(self, stage: Stage, seconds: float) -> list[float]:
+    def measure(self, stage: Stage, seconds: float) -> dict[str, list[float]]:
         """Milliseconds of each call of ``stage`` within ``seconds``, all faces of a picture.
 
-        The first call, which may allocate, is not among them.
+        The first call, which may allocate, is not among them. The stage avatar comes with its
+        parts, `AVATAR_PARTS`.
         """
         call = self._call(stage)
         call(0)
-        times_ms: list[float] = []
+        times_ms: dict[str, list[float]] = {}
+        calls = 0
         end_ns = time.perf_counter_ns() + int(seconds * 1e9)
-        while len(times_ms) < _LEAST_CALLS or time.perf_counter_ns() < end_ns:
-            times_ms.append(round(call(len(times_ms) + 1) * 1e-6, 4))
+        while calls < _LEAST_CALLS or time.perf_counter_ns() < end_ns:
+            calls += 1
+            took = call(calls)
+            for name, duration_ns in ({stage: took} if isinstance(took, int) else took).items():
+                times_ms.setdefault(name, []).append(round(duration_ns * 1e-6, 4))
+        if stage == "avatar":
+            times_ms["avatar sent"] = measure_sending(
+                self._reconstructor, self._pictures, seconds, 1e9 / self._step_ns
+            )
         return times_ms
 
     def _prepare(self, reconstructor: Reconstructor) -> Iterator[_Inputs]:
@@ -106,8 +111,8 @@ class StageBench:
             yield _Inputs(image, t_ns, tracked, crops, predictions, faces)
             t_ns += self._step_ns
 
-    def _call(self, stage: Stage) -> Callable[[int], int]:
-        """A function from the number of a call to its duration in nanoseconds."""
+    def _call(self, stage: Stage) -> Callable[[int], int | dict[str, int]]:
+        """A function from the number of a call to its duration in nanoseconds, or its parts'."""
         if stage == "track":
             return self._track()
         if stage == "geometry":
@@ -160,27 +165,15 @@ class StageBench:
 
         return call
 
-    def _avatar(self) -> Callable[[int], int]:
-        """Neutral, lids and loss, then every protocol's datagrams; nothing is sent."""
-        stage = AvatarStage()
-        encoders = (
-            VmcEncoder(),
-            OpenSeeFaceEncoder(),
-            IFacialMocapEncoder(),
-            LiveLinkEncoder(),
-            OscEncoder(),
-        )
+    def _avatar(self) -> Callable[[int], dict[str, int]]:
+        """Neutral, lids and loss, then every protocol's bytes; nothing is sent."""
+        bench = AvatarBench()
         base_ns = time.monotonic_ns()
 
-        def call(number: int) -> int:
+        def call(number: int) -> dict[str, int]:
             x = self._inputs[forth_and_back(number, len(self._inputs))]
             picture = Frame(x.image, number, base_ns + number * self._step_ns, self._intrinsics)
-            result = LiveResult(picture, [_fresh(face) for face in x.faces], 0.0)
-            start_ns = time.perf_counter_ns()
-            frame = stage.frame(result)
-            for encode in encoders:
-                encode(frame)
-            return time.perf_counter_ns() - start_ns
+            return bench(LiveResult(picture, [_fresh(face) for face in x.faces], 0.0))
 
         return call
 
