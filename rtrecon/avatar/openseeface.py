@@ -8,24 +8,30 @@ with depth turned inside out; `rtrecon.avatar.signs` has what follows from that.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
 import numpy as np
 
 from rtrecon.avatar.frame import AvatarFrame
 from rtrecon.avatar.rotations import conjugate, from_matrix
 from rtrecon.avatar.signs import OSF_UNIT_M, osf_angles_deg, osf_rotation, osf_translation
+from rtrecon.expression.names import ARKIT_NAMES
 from rtrecon.geometry.mean_head import LANDMARK_COUNT, mean_head
 from rtrecon.types import EyeAngles, Float32Array
 
 __all__ = ["OpenSeeFaceEncoder"]
 
+_FEATURES = struct.Struct("<14f")
 _HEAD = struct.Struct("<di2f2fBf4f3f3f")
 # Of iBUG's 68, without the outer lip's corners; a corner of the inner lip comes before the upper
 # lip, the other one after it.
 _ORDER = np.array([*range(48), *range(49, 54), *range(55, 60), 60, 61, 62, 63, 64, 65, 66, 67])
-_RIGHT_EYE, _LEFT_EYE = slice(36, 42), slice(42, 48)  # the person's own
+_EYES = (slice(36, 42), slice(42, 48))  # the person's own right, and left
+_MIDDLES = np.zeros((2, LANDMARK_COUNT), dtype=np.float32)  # the middle of each eye's outline
+for _row, _eye in zip(_MIDDLES, _EYES, strict=True):
+    _row[_eye] = 1.0 / 6.0
 _EYEBALL_RADIUS_M = 0.012
-_INWARD = np.array([0.0, 0.0, _EYEBALL_RADIUS_M])
+_INWARD = np.array([0.0, 0.0, _EYEBALL_RADIUS_M], dtype=np.float32)
 _ERROR_PX = 1.0
 _SURE = np.ones(LANDMARK_COUNT, dtype="<f4").tobytes()
 _OUTWARD = np.array([-1.0, 1.0, 1.0], dtype=np.float32) / np.float32(OSF_UNIT_M)
@@ -58,39 +64,34 @@ class OpenSeeFaceEncoder:
         pixels = frame.landmarks68_px
         if pixels is None:
             pixels = _projected(frame, points_face)
-        features = np.array(_features(frame), dtype="<f4")
-        return [
-            b"".join(
-                [
-                    head,
-                    _SURE,
-                    _points_px(pixels, frame.eyes),
-                    _points(points_face, frame.eyes),
-                    features.tobytes(),
-                ]
-            )
+        parts = [
+            head,
+            _SURE,
+            _points_px(pixels, frame.eyes),
+            _points(points_face, frame.eyes),
+            _FEATURES.pack(*_features(frame.coefficients.tolist())),
         ]
+        return [b"".join(parts)]
 
 
 def _points_px(pixels: Float32Array, eyes: tuple[EyeAngles, EyeAngles]) -> bytes:
     """(68, 2): theirs in their order, then the right and the left pupil."""
-    pupils = []
-    for place, eye in ((_RIGHT_EYE, eyes[1]), (_LEFT_EYE, eyes[0])):
-        corners = pixels[place]
-        half_px = 0.5 * float(np.abs(corners[3] - corners[0]).max())
+    pupils = _MIDDLES @ pixels
+    for row, place, eye in zip(pupils, _EYES, eyes[::-1], strict=True):
+        outer, inner = pixels[place.start], pixels[place.start + 3]
         # Half a lid's length is about a radius of the eyeball.
-        pupils.append(corners.mean(axis=0) + half_px * eye.direction_face[:2])
-    return np.concatenate([pixels[_ORDER], np.array(pupils)]).astype("<f4").tobytes()
+        half_px = 0.5 * max(abs(inner[0] - outer[0]), abs(inner[1] - outer[1]))
+        x, y, _ = eye.direction_face.tolist()
+        row += (half_px * x, half_px * y)
+    return np.concatenate([pixels[_ORDER], pupils]).astype("<f4").tobytes()
 
 
 def _points(points_face: Float32Array, eyes: tuple[EyeAngles, EyeAngles]) -> bytes:
     """(70, 3): as above, then the centres of both eyeballs."""
-    pupils, centres = [], []
-    for place, eye in ((_RIGHT_EYE, eyes[1]), (_LEFT_EYE, eyes[0])):
-        centre = points_face[place].mean(axis=0) + _INWARD
-        centres.append(centre)
-        pupils.append(centre + _EYEBALL_RADIUS_M * eye.direction_face)
-    points = np.concatenate([points_face[_ORDER], np.array(pupils + centres)])
+    centres = _MIDDLES @ points_face + _INWARD
+    looks = np.array([eyes[1].direction_face, eyes[0].direction_face])
+    pupils = centres + _EYEBALL_RADIUS_M * looks
+    points = np.concatenate([points_face[_ORDER], pupils, centres])
     # Their frame is x to the own right, y up, z out of the face; y and z are sent with the other
     # sign.
     data: bytes = (points * _OUTWARD).astype("<f4").tobytes()
@@ -107,8 +108,9 @@ def _projected(frame: AvatarFrame, points_face: Float32Array) -> Float32Array:
     return np.asarray(shares * width + (width / 2, height / 2), dtype=np.float32)
 
 
-def _features(f: AvatarFrame) -> list[float]:
-    """Fourteen, about -1 to 1; 0 is the face at rest."""
+def _features(values: Sequence[float]) -> list[float]:
+    """Fourteen of the coefficients, about -1 to 1; 0 is the face at rest."""
+    f = dict(zip(ARKIT_NAMES, values, strict=True))
     brows, corners = [], []
     for side in ("Left", "Right"):
         down, outer, inner = f["browDown" + side], f["browOuterUp" + side], f["browInnerUp"]

@@ -72,12 +72,17 @@ class AvatarStage:
         settings: how.
         profile: what is known of the person already; goes unused where the settings say not to
             calibrate.
+
+    Attributes:
+        with_points: frames have ``landmarks68_face``, which take as long as all else; for an
+            output that sends them to set when it is opened.
     """
 
     def __init__(
         self, settings: AvatarSettings | None = None, profile: CalibrationProfile | None = None
     ) -> None:
         self.settings = settings or AvatarSettings()
+        self.with_points = False
         known = profile or CalibrationProfile(None, Calibration.none(ARKIT_NAMES))
         self._lock = threading.Lock()
         # By capture time and index: results hold pictures and clouds, whose memory is used again.
@@ -161,7 +166,7 @@ class AvatarStage:
             origin_m=self._neutral.position_m if self.settings.calibrate else (0.0, 0.0, 0.0),
             size_px=(width, height),
             landmarks68_px=None if face is None else face.landmarks68_px,
-            landmarks68_face=None if face is None else _landmarks_in_face(face),
+            landmarks68_face=_landmarks_in_face(face) if face and self.with_points else None,
         )
 
     def _choose(self, faces: Sequence[FaceReconstruction], t_s: float) -> FaceReconstruction | None:

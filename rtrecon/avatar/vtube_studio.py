@@ -225,7 +225,7 @@ class VTubeStudioEncoder:
     """
 
     def __init__(self, parameters: Mapping[str, ParameterRange]) -> None:
-        self._parameters = dict(parameters)
+        self._scales = [_Scale.of(name, span) for name, span in parameters.items()]
 
     def __call__(
         self, frame: AvatarFrame, request_id: str, *, is_found: bool | None = None
@@ -238,10 +238,7 @@ class VTubeStudioEncoder:
             is_found: whether there is a face; None takes the frame's word.
         """
         known = values_of(frame)
-        values = [
-            {"id": name, "value": _scaled(name, known[name], span)}
-            for name, span in self._parameters.items()
-        ]
+        values = [{"id": s.name, "value": s(known[s.name])} for s in self._scales]
         found = frame.is_tracked if is_found is None else is_found
         data = {"faceFound": found, "mode": "set", "parameterValues": values}
         return message("InjectParameterDataRequest", request_id, data)
@@ -252,17 +249,31 @@ def as_text(content: Mapping[str, Any]) -> str:
     return json.dumps(content, separators=(",", ":"), allow_nan=False)
 
 
-def _scaled(name: str, value: float, span: ParameterRange) -> float:
-    least, most = span.least, span.most
-    middle, half = 0.5 * (least + most), 0.5 * (most - least)
-    value = value if math.isfinite(value) else 0.0
-    if name in _FULL_DEGREES_CM:
-        scaled = middle + value * min(1.0, abs(half) / _FULL_DEGREES_CM[name])
-    elif name in _SIGNED:
-        scaled = middle + value * half
-    else:
-        scaled = least + value * (most - least)
-    return round(min(max(scaled, min(least, most)), max(least, most)), 5) + 0.0
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """From our value of a parameter to its own: ``at_zero + value * slope``, within its range."""
+
+    name: str
+    at_zero: float
+    slope: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, name: str, span: ParameterRange) -> _Scale:
+        least, most = span.least, span.most
+        middle, half = 0.5 * (least + most), 0.5 * (most - least)
+        at_zero, slope = least, most - least
+        if name in _FULL_DEGREES_CM:
+            at_zero, slope = middle, min(1.0, abs(half) / _FULL_DEGREES_CM[name])
+        elif name in _SIGNED:
+            at_zero, slope = middle, half
+        return cls(name, at_zero, slope, min(least, most), max(least, most))
+
+    def __call__(self, value: float) -> float:
+        value = value if math.isfinite(value) else 0.0
+        scaled = self.at_zero + value * self.slope
+        return round(min(max(scaled, self.low), self.high), 5) + 0.0
 
 
 def _both(c: Mapping[str, float], name: str) -> float:

@@ -44,6 +44,7 @@ class AvatarBench:
 
     def __init__(self) -> None:
         self._stage = AvatarStage()
+        self._stage.with_points = True
         self._encode: Mapping[str, Callable[[AvatarFrame], object]] = {
             "avatar vmc": VmcEncoder(),
             "avatar openseeface": OpenSeeFaceEncoder(),

@@ -128,3 +128,8 @@ class OpenSeeFaceOutput(DatagramOutput):
         settings = AvatarSettings(calibrate, gain, lids=lids)
         address = parse_address(target, _HERE, 11573)
         super().__init__(address, OpenSeeFaceEncoder(), mirror=mirror, settings=settings)
+
+    def open(self, run: Run) -> None:
+        """As any, with the landmarks in metres."""
+        super().open(run)
+        self._stage.with_points = True
