@@ -72,6 +72,11 @@ COMMANDS = {
         "play known moves to an avatar, and say what must be seen",
         lists=True,
     ),
+    "calibrate": Command(
+        "rtrecon.commands.calibrate:CalibrateConfig",
+        "rtrecon.commands.calibrate:run_calibrate",
+        "learn what is neutral for a person, for avatars",
+    ),
     "doctor": Command(
         "rtrecon.commands.doctor:DoctorConfig",
         "rtrecon.commands.doctor:run_doctor",

@@ -85,6 +85,7 @@ RUNS: dict[str, tuple[object, ...]] = {
     "models": ("list",),
     "models verify": ("verify",),
     "outputs": (),
+    "calibrate": ("--list",),
     "doctor": (),
 }
 
