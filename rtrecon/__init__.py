@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from rtrecon.fanout import Fanout
     from rtrecon.geometry.mesh import Mesh
     from rtrecon.geometry.reconstruction import FaceGrid, FaceReconstruction, Texture
-    from rtrecon.live_pipeline import LivePipeline
+    from rtrecon.live_pipeline import FaceMaker, LivePipeline
     from rtrecon.mesh.save import save
     from rtrecon.output import Output, Run
     from rtrecon.outputs.window.show import show
@@ -57,6 +57,7 @@ __all__ = [
     "EyeAngles",
     "Face",
     "FaceGrid",
+    "FaceMaker",
     "FaceReconstruction",
     "Fanout",
     "Figures",
@@ -118,7 +119,7 @@ _NAMES = {
     "rtrecon.fanout": ["Fanout"],
     "rtrecon.geometry.mesh": ["Mesh"],
     "rtrecon.geometry.reconstruction": ["FaceGrid", "FaceReconstruction", "Texture"],
-    "rtrecon.live_pipeline": ["LivePipeline"],
+    "rtrecon.live_pipeline": ["FaceMaker", "LivePipeline"],
     "rtrecon.mesh.save": ["save"],
     "rtrecon.output": ["Output", "Run"],
     "rtrecon.outputs.window.show": ["show"],

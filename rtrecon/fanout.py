@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from rtrecon.errors import NoOutputError, RtreconError
+from rtrecon.errors import NoOutputError, RtreconError, UserError
 from rtrecon.output import Output, Run
 from rtrecon.result import LiveResult
 from rtrecon.stats import Samples
@@ -27,8 +27,8 @@ class Fanout:
     """Hands every result to all outputs, and keeps each from the others.
 
     The newest result wins in each output's slot; for an output that wants every result of
-    frames that are not paced, the worker waits. The first error of an output is said and ends
-    it, the others go on.
+    frames that are not paced, and for all but views while a take is played, the worker waits. The
+    first error of an output is said and ends it, the others go on.
 
     `open`, `tick`, `add`, `remove` and `close` belong on one thread, the main thread if a
     window is among the outputs; `put` is the worker's.
@@ -47,7 +47,7 @@ class Fanout:
             NoOutputError: not one of them can be opened.
         """
         self._run = run
-        lanes = [_Lane(output, every=not run.paced) for output in self._outputs]
+        lanes = [_Lane(output, run) for output in self._outputs]
         self._start(lanes)
         failed = [lane for lane in lanes if lane.failure]
         if lanes and len(failed) == len(lanes):
@@ -71,7 +71,7 @@ class Fanout:
 
     def add(self, output: Output) -> bool:
         """Open another output while the run goes on; whether that worked (why not is said)."""
-        lane = _Lane(output, every=not self._run.paced)
+        lane = _Lane(output, self._run)
         self._start([lane])
         if lane.failure:
             logger.error("output %s: %s", lane.label, lane.failure)
@@ -133,9 +133,9 @@ class Fanout:
 class _Lane:
     """One output with its slot, its counts and, unless it is the main thread's, its thread."""
 
-    def __init__(self, output: Output, *, every: bool) -> None:
+    def __init__(self, output: Output, run: Run) -> None:
         self.output = output
-        self.every = every and output.every_result
+        self.every = _wants_every(output, run)
         self.name = output.name or type(output).__name__
         self.label = f"{self.name}:{output.target}" if output.target else self.name
         self.written = self.dropped = self.errors = 0
@@ -241,6 +241,11 @@ class _Lane:
 
     def _open(self, run: Run) -> None:
         try:
+            if self.output.needs_pictures and not run.has_pictures:
+                raise UserError(
+                    f"it needs the pictures of {run.source}, which has none: record with video=1, "
+                    "or take outputs for avatars, csv, or take with video=0"
+                )
             self.output.open(run)
         except Exception as error:
             self._fail(_reason(error), error)
@@ -295,6 +300,13 @@ class _Lane:
         if first and self._was_opened.is_set():
             logger.error("output %s: %s", self.label, reason)
         logger.debug("output %s: %s", self.label, reason, exc_info=error)
+
+
+def _wants_every(output: Output, run: Run) -> bool:
+    """Whether the worker waits for ``output`` rather than replace what it has not written yet."""
+    if run.is_replay:  # the same again, each time: but nobody is made to look at all of it
+        return output.every_result or not (output.is_view or output.on_main_thread)
+    return output.every_result and not run.paced
 
 
 def _reason(error: Exception) -> str:

@@ -7,24 +7,59 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from rtrecon.capture.source import Source
 from rtrecon.capture.thread import CaptureThread
 from rtrecon.errors import RtreconError
 from rtrecon.fanout import Fanout
+from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.output import Command, Output, Run
-from rtrecon.pipeline import Reconstructor
 from rtrecon.result import Figures, LiveResult
-from rtrecon.stats import RunStats
+from rtrecon.stats import FrameTimes, RunStats
 from rtrecon.threads import ends_with, start_thread
 from rtrecon.types import Frame
 
-__all__ = ["LivePipeline"]
+__all__ = ["FaceMaker", "LivePipeline"]
 
 logger = logging.getLogger(__name__)
 
 _MOST_FAILED = 10  # frames in a row after which the reconstruction does not work
 _POLL_S = 0.1  # how soon a thread that waits notices that it is to end
+
+
+class FaceMaker(Protocol):
+    """What makes faces of frames on the worker: a `Reconstructor`, or what plays a take.
+
+    `times` are those of the last call; the counts are since the start.
+    """
+
+    @property
+    def model_facts(self) -> dict[str, Any]:
+        """Of its ``model`` and ``provider`` the names, and ``threads``."""
+
+    @property
+    def times(self) -> FrameTimes:
+        """Where the time of the last frame went."""
+
+    @property
+    def values_dropped(self) -> int:
+        """As in `RunStats`."""
+
+    @property
+    def times_refused(self) -> int:
+        """As in `RunStats`."""
+
+    @property
+    def depths_dropped(self) -> int:
+        """As in `RunStats`."""
+
+    @property
+    def faces_without_depth(self) -> int:
+        """As in `RunStats`."""
+
+    def __call__(self, frame: Frame) -> Sequence[FaceReconstruction]:
+        """The faces of ``frame``."""
 
 
 class LivePipeline:
@@ -37,7 +72,7 @@ class LivePipeline:
     Args:
         source: an open source, read as a camera is; or a capture thread that was not started
             yet. The pipeline closes it.
-        reconstructor: used by the worker alone while the pipeline runs.
+        reconstructor: a `Reconstructor`; used by the worker alone while the pipeline runs.
         stats: where the worker records times and counts.
         outputs: opened on entry, closed on exit.
         keep_every_result: the worker waits until each result was taken.
@@ -48,7 +83,7 @@ class LivePipeline:
     def __init__(
         self,
         source: Source | CaptureThread,
-        reconstructor: Reconstructor,
+        reconstructor: FaceMaker,
         stats: RunStats | None = None,
         *,
         outputs: Sequence[Output] = (),
@@ -143,7 +178,7 @@ class _Live:
     def __init__(
         self,
         capture: CaptureThread,
-        reconstructor: Reconstructor,
+        reconstructor: FaceMaker,
         stats: RunStats,
         fanout: Fanout,
         *,
@@ -153,8 +188,8 @@ class _Live:
     ) -> None:
         self.capture, self.stats, self.fanout = capture, stats, fanout
         self._reconstructor = reconstructor
-        model = reconstructor.depth_model
-        self._model, self._provider = model.name, model.provider
+        facts = reconstructor.model_facts
+        self._model, self._provider = str(facts["model"]), str(facts["provider"])
         self._max_frames = max_frames
         self._slot = _ResultSlot(newest_wins=not keep_every_result)
         self.latest: LiveResult | None = None
@@ -243,6 +278,8 @@ class _Live:
             device=source.device or source.name,
             person=person,
             paced=not self.capture.gives_every_frame,
+            is_replay=source.is_recorded,
+            has_pictures=source.has_pictures,
             model=self._model,
             provider=self._provider,
             state=lambda: self.capture.stats.state,

@@ -37,6 +37,9 @@ class Run:
         person: whose calibration is used, and kept where the source is live; "": nobody's.
         paced: frames come at their own times, and the newest wins; otherwise each frame of a
             file comes, as fast as it can be processed.
+        is_replay: a take is played: whatever the rate, only outputs that people look at leave
+            results out.
+        has_pictures: False for a take without them: its faces have no surface.
         model, provider: what reconstructs, and where.
         state: running, reconnecting, ended or failed; may be asked at any time.
         figures: for people to look at, as they stand when a result is shown.
@@ -51,6 +54,8 @@ class Run:
     device: str = ""
     person: str = ""
     paced: bool = True
+    is_replay: bool = False
+    has_pictures: bool = True
     model: str = ""
     provider: str = ""
     state: Callable[[], str] = lambda: "running"
@@ -95,6 +100,9 @@ class Output(abc.ABC):
     """People look at it: the bundled clip goes round until they close it."""
     every_result: bool = False
     """A recording: where frames are not paced, the worker waits until each was written."""
+    needs_pictures: bool = True
+    """It looks at pictures or at the surface of faces; one that does not, as most of those for
+    avatars, is fed from takes without computing any, and from takes that have no pictures."""
     close_timeout_s: float = 1.0
     """How long `close` may take before the run ends without it."""
 

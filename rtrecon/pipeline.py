@@ -209,27 +209,38 @@ class Reconstructor:
         Raises:
             DataError: it is no such picture.
         """
-        if self._closed:
-            raise ArgumentError("this Reconstructor was closed: make another one")
+        self._check_open()
         if not isinstance(frame, Frame):
             frame = Frame(frame, 0, time.monotonic_ns())
         check_picture(frame.image)
         frame = self._in_order(frame)
         self.times = times = FrameTimes()
-        intrinsics = self._intrinsics_for(frame)
-        tracked = self._find_faces(frame, times)
-        start_ns = time.perf_counter_ns()
-        model = self.depth_model
-        crops = [crop_face(face.face, model.crop_spec, model.size_px) for face in tracked]
-        times.align = time.perf_counter_ns() - start_ns
-        results = self._reconstruct(frame, intrinsics, tracked, crops, times) if tracked else []
-        self._forget([face.id for face in tracked])
+        results = self._reconstruct(frame, self._find_faces(frame, times), times)
         if self._temporal:
             self._say_if_odd(results)
             return results
         opinion = second_opinion(frame.image, results, self._mtcnn, self._min_face_px)
         self.turn_deg = opinion.turn_deg
         return opinion.faces
+
+    def of_known(self, frame: Frame, known: Sequence[TrackedFace]) -> list[FaceReconstruction]:
+        """Reconstruct faces that were found before, such as those of a take: none is looked for.
+
+        Args:
+            frame: as of a call.
+            known: the faces in it, with the ids that they keep.
+
+        Returns:
+            As many, in their order.
+        """
+        self._check_open()
+        check_picture(frame.image)
+        self.times = FrameTimes()
+        return self._reconstruct(self._in_order(frame), known, self.times)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ArgumentError("this Reconstructor was closed: make another one")
 
     def _say_if_odd(self, faces: Sequence[FaceReconstruction]) -> None:
         """Warn once of a face whose landmarks do not fit for long: a camera upside down."""
@@ -276,6 +287,12 @@ class Reconstructor:
         self._expression.forget(keep)
 
     @property
+    def model_facts(self) -> dict[str, Any]:
+        """Names of the depth model (``model``) and its ``provider``, and its ``threads``."""
+        model = self.depth_model
+        return {"model": model.name, "provider": model.provider, "threads": model.threads}
+
+    @property
     def values_dropped(self) -> int:
         """Coefficients, sets of landmarks and rotations that could not be used, so far."""
         geometry = self._geometry
@@ -319,6 +336,18 @@ class Reconstructor:
         return [TrackedFace(first + k, face, 0) for k, face in enumerate(found)]
 
     def _reconstruct(
+        self, frame: Frame, tracked: Sequence[TrackedFace], times: FrameTimes
+    ) -> list[FaceReconstruction]:
+        intrinsics = self._intrinsics_for(frame)
+        start_ns = time.perf_counter_ns()
+        model = self.depth_model
+        crops = [crop_face(face.face, model.crop_spec, model.size_px) for face in tracked]
+        times.align = time.perf_counter_ns() - start_ns
+        results = self._predict(frame, intrinsics, tracked, crops, times) if tracked else []
+        self._forget([face.id for face in tracked])
+        return results
+
+    def _predict(
         self,
         frame: Frame,
         intrinsics: Intrinsics,

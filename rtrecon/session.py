@@ -13,9 +13,10 @@ from typing import Any
 from rtrecon.capture import CaptureThread, Source, open_source
 from rtrecon.capture.sources import CameraSource
 from rtrecon.draw.state import ViewFrame
-from rtrecon.errors import OutputError
+from rtrecon.errors import ArgumentError, OutputError
+from rtrecon.faces.tracker import TrackerStats
 from rtrecon.host import versions
-from rtrecon.live_pipeline import LivePipeline
+from rtrecon.live_pipeline import FaceMaker, LivePipeline
 from rtrecon.output import Command, Output
 from rtrecon.outputs.avatar_run import AvatarRun
 from rtrecon.outputs.record import DEFAULT_FOLDER, RecordOutput, write_snapshot
@@ -24,6 +25,9 @@ from rtrecon.pipeline import Reconstructor, ReconstructorConfig
 from rtrecon.profiles import DEFAULT_PERSON, check_person
 from rtrecon.result import LiveResult
 from rtrecon.stats import STAGES, RunStats
+from rtrecon.takes.folder import VIDEO, Take, take_at
+from rtrecon.takes.replay import TakeReplay
+from rtrecon.takes.source import TakeSource
 from rtrecon.threads import at_sudden_end
 
 __all__ = ["LiveSession", "live"]
@@ -59,7 +63,8 @@ def live(
                 print(result.frame.index, len(result.faces), result.latency_ms)
 
     Args:
-        source: what `open_source` takes, or an open source, which is closed at the end.
+        source: what `open_source` takes, or an open source, which is closed at the end; or a
+            take, whose results are played again (docs/takes.md).
         outputs: objects, or texts such as ``"record:take"`` (see ``rtrecon outputs``). One
             that is called "window" is served by the loop over the session, on this thread.
         on_result: called with results on a thread of its own; the newest wins.
@@ -124,23 +129,15 @@ class LiveSession:
         folders = [output.folder for output in outputs if isinstance(output, RecordOutput)]
         self._folder = folders[0] if folders else DEFAULT_FOLDER
         self._stack = ExitStack()
+        self._tracker_stats = TrackerStats()
         self._pipeline: LivePipeline | None = None
         self._ended = False
 
     def __enter__(self) -> LiveSession:
         with ExitStack() as stack:
-            asked = self._asked_reconstructor
-            if isinstance(asked, ReconstructorConfig):
-                asked = stack.enter_context(Reconstructor.from_config(asked))
-            model = asked.depth_model
-            self._model = {
-                "model": model.name,
-                "provider": model.provider,
-                "threads": model.threads,
-            }
-            self._tracker_stats = asked.tracker.stats
-            _say_if_slow(asked)
-            source = stack.enter_context(self._open_source())
+            folder = take_at(self._asked_source)
+            maker, source = self._play(Take(folder), stack) if folder else self._see(stack)
+            self._model = maker.model_facts
             self._source = source
             # Nobody watches a file that is only recorded: no frame of it is left out then.
             unwatched = bool(self._outputs) and all(o.every_result for o in self._outputs)
@@ -149,14 +146,14 @@ class LiveSession:
             every_frame = (self._every_frame or unwatched or timeless) and not source.is_live
             capture = CaptureThread(
                 source,
-                policy="every" if every_frame else "newest",
+                policy="every" if every_frame or source.is_recorded else "newest",
                 pace=not every_frame,
                 stall_timeout_s=self._stall_timeout_s,
                 give_up_s=self._give_up_s,
             )
             self._pipeline = LivePipeline(
                 capture,
-                asked,
+                maker,
                 RunStats(),
                 outputs=self._outputs,
                 max_frames=self._max_frames,
@@ -252,6 +249,36 @@ class LiveSession:
             "versions": versions(),
         }
 
+    def _see(self, stack: ExitStack) -> tuple[FaceMaker, Source]:
+        """A reconstructor and the source that it sees."""
+        reconstructor = self._reconstructor(stack)
+        self._tracker_stats = reconstructor.tracker.stats
+        _say_if_slow(reconstructor)
+        return reconstructor, stack.enter_context(self._open_source())
+
+    def _play(self, take: Take, stack: ExitStack) -> tuple[FaceMaker, Source]:
+        """A take's own results and times; pictures and surfaces where somebody looks at them."""
+        _check_replay(self._asked_reconstructor, take)
+        if self._size or self._rate_hz:
+            logger.warning("size and rate are for cameras; %s has its own", take.folder)
+        watchers = [o for o in self._outputs if o.needs_pictures]
+        others = [o for o in self._outputs if not isinstance(o, _Callback)]
+        has_pictures = take.video is not None and bool(watchers or not others)
+        source = TakeSource(take, pictures=has_pictures, loop=self._loop)
+        stack.enter_context(source)
+        reconstructor = self._reconstructor(stack) if has_pictures else None
+        if reconstructor is not None:
+            _say_if_slow(reconstructor)
+        info = take.info
+        logger.info("%s: a take of %s by %s", source.name, info.source, info.model)
+        return TakeReplay(source, info.model, reconstructor), source
+
+    def _reconstructor(self, stack: ExitStack) -> Reconstructor:
+        asked = self._asked_reconstructor
+        if isinstance(asked, ReconstructorConfig):
+            return stack.enter_context(Reconstructor.from_config(asked))
+        return asked
+
     def _open_source(self) -> Source:
         spec = self._asked_source
         if isinstance(spec, Source):
@@ -330,12 +357,29 @@ class _Callback(Output):
 
     name = "callback"
     summary = "a function of the caller's"
+    needs_pictures = False  # it may; whatever a take has is given
 
     def __init__(self, function: Callable[[LiveResult], None]) -> None:
         self._function = function
 
     def write(self, result: LiveResult) -> None:
         self._function(result)
+
+
+def _check_replay(asked: Reconstructor | ReconstructorConfig, take: Take) -> None:
+    """Refuse what cannot be changed any more of results that were recorded."""
+    config = asked if isinstance(asked, ReconstructorConfig) else asked.config
+    named = {
+        "fov_deg": config.fov_deg is not None,
+        "intrinsics": config.intrinsics is not None,
+        "calibrate": config.calibrate,
+    }
+    if any(named.values()):
+        what = " and ".join(name for name, is_asked in named.items() if is_asked)
+        raise ArgumentError(
+            f"{what} cannot be set for a take, whose results are as they were recorded; to "
+            f"reconstruct its pictures anew: rtrecon run {take.folder / VIDEO}"
+        )
 
 
 def _close(pipeline: weakref.ref[LivePipeline]) -> None:

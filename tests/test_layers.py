@@ -25,6 +25,7 @@ expression
 head
 upright pipeline
 result output
+takes
 fanout
 live_pipeline
 mesh

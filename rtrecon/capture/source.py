@@ -34,13 +34,19 @@ class Source(abc.ABC):
     ``width``, ``height``, ``rate_hz`` (None: unknown); ``frame_count`` (None: unknown);
     ``corrupt``, how many pictures could not be decoded; ``t_media_ns``, the time of the picture
     grabbed last within its file, from the first picture on (None: it has none, as a camera's);
-    ``has_times``, whether a source that is not live is to be played by those times.
+    ``has_times``, whether a source that is not live is to be played by those times; ``index``, the
+    number of the picture grabbed last where the source has its own (None: they are counted). Of
+    takes: ``is_recorded``, whether its results are known, so that none may be left out;
+    ``has_pictures``, without which its pictures are black.
     """
 
     name = ""
     device = ""
     is_live = False
     has_times = False
+    is_recorded = False
+    has_pictures = True
+    index: int | None = None
     t_media_ns: int | None = None
     width = 0
     height = 0

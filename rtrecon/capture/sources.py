@@ -148,6 +148,10 @@ def _open(
     if device is not None:
         return CameraSource(int(device[1]), size, rate_hz)
     path = Path(source)
+    if path.is_dir() and (path / "take.json").is_file():
+        path /= "video.mp4"  # the pictures of a take; its results are played by a session
+        if not path.is_file():
+            raise SourceError(f"the take {text} has no {path.name}")
     if path.is_dir():
         return FolderSource(path, loop=loop)
     if path.is_file():

@@ -219,7 +219,8 @@ class CaptureThread:
     def _deliver(self, source: Source, image: BgrImage, t_capture_ns: int) -> None:
         if source.is_live:
             self._note_change(image, t_capture_ns)
-        frame = Frame(image, self._index, t_capture_ns, source.intrinsics, source.t_media_ns)
+        index = self._index if source.index is None else source.index
+        frame = Frame(image, index, t_capture_ns, source.intrinsics, source.t_media_ns)
         self._index += 1
         with self._changed:
             if self._every:

@@ -44,8 +44,8 @@ class RunConfig(ModelConfig):
         tyro.conf.Positional[str | None],
         tyro.conf.arg(metavar="[SOURCE]", help_behavior_hint=_NO_DEFAULT),
     ] = None
-    """Camera index, path or name; video file; rtsp:// or http:// stream; folder of pictures;
-    or `demo`. Default: the first camera, else the demo clip."""
+    """Camera index, path or name; video file; rtsp:// or http:// stream; folder of pictures; a
+    take, to play it again; or `demo`. Default: the first camera, else the demo clip."""
     view: View = "auto"
     """As --out window; auto: if there is a display, else files where no output is named."""
     max_frames: OptionalInt = None
@@ -169,20 +169,32 @@ def _named_outputs(config: RunConfig) -> list[str | Output]:
     if config.record is not None:
         named.append(RecordOutput(config.record))  # whose name may hold a ?
     if config.view == "auto":
-        named += _automatic_view(named)
+        named += _automatic_view(named, _why_black(config.source))
     elif config.view != "none":
         named.insert(0, config.view)
     return named
 
 
-def _automatic_view(named: Sequence[str | Output]) -> list[str]:
+def _why_black(source: str | None) -> str:
+    """Why there is nothing to see of a take that was recorded without pictures; or empty."""
+    from rtrecon.takes.folder import Take, take_at
+
+    folder = take_at(source)
+    if folder is None or (take := Take(folder)).video is not None:
+        return ""
+    return take.why_no_video()
+
+
+def _automatic_view(named: Sequence[str | Output], why_black: str) -> list[str]:
     """A window where there is a display and none was named; files where nothing else is."""
     from rtrecon.outputs.record import DEFAULT_FOLDER
     from rtrecon.outputs.window.output import WindowOutput
 
     if any(isinstance(name, str) and name.partition("?")[0] == "window" for name in named):
         return []
-    missing = WindowOutput.missing()
+    if why_black and not named:
+        raise UserError(f"{why_black}: name an output for its results, such as --out vmc")
+    missing = why_black or WindowOutput.missing()
     if not missing:
         return ["window"]
     if named:

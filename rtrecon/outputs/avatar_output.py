@@ -82,6 +82,8 @@ class AvatarOutput(Output):
         settings: of the chain; outputs with the same share it.
     """
 
+    needs_pictures = False
+
     def __init__(self, address: tuple[str, int], *, mirror: bool, settings: AvatarSettings) -> None:
         self._address = address
         self._mirror, self._settings = mirror, settings

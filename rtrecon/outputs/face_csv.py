@@ -32,6 +32,7 @@ class FaceCsvOutput(Output):
     name = "csv"
     summary = "Live Link Face's CSV with time code: shapes, head and eyes, a line a frame"
     every_result = True
+    needs_pictures = False
     close_timeout_s = 10.0
 
     def __init__(

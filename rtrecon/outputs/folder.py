@@ -16,7 +16,16 @@ from rtrecon.files import make_folder, open_new
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["POSES", "POSES_PART", "VIDEO", "VIDEO_PART", "claim_folder", "say_what_was_left"]
+__all__ = [
+    "POSES",
+    "POSES_PART",
+    "VIDEO",
+    "VIDEO_PART",
+    "claim_folder",
+    "is_in_use",
+    "lock",
+    "say_what_was_left",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +56,7 @@ def claim_folder(asked: Path) -> tuple[Path, BinaryIO]:
             if os.path.lexists(part):  # another run was quicker
                 continue
             raise
-        _lock(file)
+        lock(file)
         if not _holds_recording(folder, but=part):
             return folder, file
         file.close()
@@ -58,7 +67,7 @@ def claim_folder(asked: Path) -> tuple[Path, BinaryIO]:
 def say_what_was_left(folder: Path) -> None:
     """Name recordings in ``folder``, and in the folders in it, that ended suddenly."""
     for part in _parts(folder):
-        if _is_in_use(part.with_name(POSES_PART)):
+        if is_in_use(part.with_name(POSES_PART)):
             continue
         if part.name == VIDEO_PART:
             logger.warning(
@@ -98,7 +107,8 @@ def _parts(folder: Path) -> list[Path]:
         return []
 
 
-def _lock(file: BinaryIO) -> None:
+def lock(file: BinaryIO) -> None:
+    """Keep others away from ``file`` for as long as it is open, where there are locks."""
     if sys.platform == "win32":
         return
     try:
@@ -107,8 +117,8 @@ def _lock(file: BinaryIO) -> None:
         logger.debug("no lock on %s: %s", file.name, error)
 
 
-def _is_in_use(part: Path) -> bool:
-    """Whether the run that writes ``part`` is alive."""
+def is_in_use(part: Path) -> bool:
+    """Whether the run that writes ``part``, which it has locked, is alive."""
     try:
         if sys.platform == "win32":
             return time.time() - part.stat().st_mtime < _QUIET_S

@@ -17,6 +17,7 @@ OUTPUTS = Registry(
     {
         "window": "rtrecon.outputs.window.output:WindowOutput",
         "record": "rtrecon.outputs.record:RecordOutput",
+        "take": "rtrecon.outputs.take:TakeOutput",
         "camera": "rtrecon.outputs.camera:CameraOutput",
         "csv": "rtrecon.outputs.face_csv:FaceCsvOutput",
         "vmc": "rtrecon.outputs.avatars:VmcOutput",
