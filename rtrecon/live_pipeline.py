@@ -279,6 +279,7 @@ class _Live:
             person=person,
             paced=not self.capture.gives_every_frame,
             is_replay=source.is_recorded,
+            calibration=source.calibration,
             has_pictures=source.has_pictures,
             model=self._model,
             provider=self._provider,

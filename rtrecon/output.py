@@ -8,7 +8,7 @@ output from the others.
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -39,6 +39,7 @@ class Run:
             file comes, as fast as it can be processed.
         is_replay: a take is played: whatever the rate, only outputs that people look at leave
             results out.
+        calibration: of a take: what avatars started from when it was recorded.
         has_pictures: False for a take without them: its faces have no surface.
         model, provider: what reconstructs, and where.
         state: running, reconnecting, ended or failed; may be asked at any time.
@@ -55,6 +56,7 @@ class Run:
     person: str = ""
     paced: bool = True
     is_replay: bool = False
+    calibration: Mapping[str, Any] | None = None
     has_pictures: bool = True
     model: str = ""
     provider: str = ""

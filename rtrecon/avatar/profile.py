@@ -21,6 +21,7 @@ FORMAT = "rtrecon calibration"
 VERSION = 1
 _KEYS = {"format", "version", "head", "neutral", "reach", "shown"}
 _FARTHEST_M = 1000.0
+_AS_IT_IS = 1e-12  # of a quaternion's length: it was written with all its digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +52,18 @@ class CalibrationProfile:
     face: Calibration
     shown: frozenset[str] = frozenset()
 
-    def to_json(self) -> dict[str, Any]:
-        """As plain values, for a file."""
+    def to_json(self, *, exact: bool = False) -> dict[str, Any]:
+        """As plain values, for a file.
+
+        Args:
+            exact: where the head rests with all its digits, for what must go the same way again.
+        """
         head = None
         if self.head is not None:
+            turn, place = self.head.rotation, self.head.position_m
             head = {
-                "rotation": [round(value, 6) for value in self.head.rotation],
-                "position_m": [round(value, 4) for value in self.head.position_m],
+                "rotation": [value if exact else round(value, 6) for value in turn],
+                "position_m": [value if exact else round(value, 4) for value in place],
             }
         return {
             "format": FORMAT,
@@ -107,6 +113,8 @@ def _head(data: object) -> HeadRest:
     norm = math.sqrt(x * x + y * y + z * z + w * w)
     if not 0.99 < norm < 1.01:
         raise DataError('"rotation" must be a quaternion x y z w of length 1')
+    if abs(norm - 1.0) < _AS_IT_IS:
+        norm = 1.0
     right, down, forward = _numbers(data["position_m"], "position_m", 3, _FARTHEST_M)
     if forward <= 0.0:
         raise DataError('"position_m" must be in front of the camera, its third number above 0')

@@ -6,7 +6,7 @@ import abc
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import cv2
@@ -37,7 +37,8 @@ class Source(abc.ABC):
     ``has_times``, whether a source that is not live is to be played by those times; ``index``, the
     number of the picture grabbed last where the source has its own (None: they are counted). Of
     takes: ``is_recorded``, whether its results are known, so that none may be left out;
-    ``has_pictures``, without which its pictures are black.
+    ``calibration``, what avatars started from then; ``has_pictures``, without which its pictures
+    are black.
     """
 
     name = ""
@@ -45,6 +46,7 @@ class Source(abc.ABC):
     is_live = False
     has_times = False
     is_recorded = False
+    calibration: Mapping[str, Any] | None = None
     has_pictures = True
     index: int | None = None
     t_media_ns: int | None = None

@@ -9,7 +9,7 @@ import time
 
 from rtrecon.avatar.profile import CalibrationProfile
 from rtrecon.avatar.stage import AvatarSettings, AvatarStage
-from rtrecon.errors import OutputError
+from rtrecon.errors import DataError, OutputError
 from rtrecon.output import Run
 from rtrecon.profiles import DEFAULT_PERSON, ProfileStore
 
@@ -25,7 +25,8 @@ class AvatarRun:
 
     Outputs come to it by `of`, on threads of their own. Where the run's source is live and the
     run has a person, what was learnt is kept; whoever owns the run calls `save_if_due` now and
-    then and `save` at its end. Films only read what was made for them by ``rtrecon calibrate``.
+    then and `save` at its end. Films only read what was made for them by ``rtrecon calibrate``;
+    takes start from what they were recorded with, unless they have a person.
 
     Args:
         run: whose outputs they are.
@@ -36,6 +37,7 @@ class AvatarRun:
 
     def __init__(self, run: Run) -> None:
         self._camera, self._person, self._is_live = run.device, run.person, run.is_live
+        self._recorded = run.calibration
         self._lock = threading.Lock()
         self._stages: dict[AvatarSettings, AvatarStage] = {}
         self._store: ProfileStore | None = None
@@ -59,10 +61,16 @@ class AvatarRun:
         """The stage for ``settings``, the same for all who ask."""
         with self._lock:
             if settings not in self._stages:
-                if settings.calibrate and self._person and self._store is None:
-                    self._load(ProfileStore())
+                if settings.calibrate:
+                    self._find()
                 self._stages[settings] = AvatarStage(settings, self._profile)
             return self._stages[settings]
+
+    def start(self) -> CalibrationProfile | None:
+        """What all stages start from; None: from nothing."""
+        with self._lock:
+            self._find()
+            return self._profile
 
     def recalibrate(self) -> None:
         """Take faces as they are in the next second as neutral."""
@@ -102,6 +110,16 @@ class AvatarRun:
     def _all(self) -> list[AvatarStage]:
         with self._lock:
             return list(self._stages.values())
+
+    def _find(self) -> None:
+        if self._person:
+            if self._store is None:
+                self._load(ProfileStore())
+        elif self._recorded is not None and self._profile is None:
+            try:
+                self._profile = CalibrationProfile.from_json(self._recorded)
+            except DataError as error:
+                raise DataError(f"the calibration of the take: {error}") from error
 
     def _load(self, store: ProfileStore) -> None:
         self._store = store

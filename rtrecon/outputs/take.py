@@ -22,6 +22,7 @@ from rtrecon.expression.names import ARKIT_NAMES
 from rtrecon.files import make_folder, open_new, write_json
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.output import Output, Run
+from rtrecon.outputs.avatar_run import AvatarRun
 from rtrecon.outputs.folder import is_in_use, lock
 from rtrecon.result import LiveResult
 from rtrecon.takes.folder import CSV, INFO, ROWS, VIDEO, VIDEO_PART, take_at
@@ -80,9 +81,12 @@ class TakeOutput(Output):
         """
         self._make_way(run)
         make_folder(self._folder)
+        start = AvatarRun.of(run).start()
         self._info = replace(
             self._info,
             source=run.source,
+            device=run.device,
+            calibration=None if start is None else start.to_json(exact=True),
             model=run.model,
             provider=run.provider,
             rate_hz=run.rate_hz,

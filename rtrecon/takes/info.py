@@ -40,7 +40,7 @@ class TakeInfo:
     """What is known of a take as a whole.
 
     Attributes:
-        source, model, provider: of the run.
+        source, device, model, provider: of the run.
         rate_hz: of the source's pictures, about; None where it is not known.
         width, height: of the first picture, in pixels.
         clock: whether times are a film's own, or were counted from the first capture.
@@ -52,6 +52,7 @@ class TakeInfo:
     """
 
     source: str = ""
+    device: str = ""
     model: str = ""
     provider: str = ""
     rate_hz: float | None = None
@@ -78,6 +79,7 @@ class TakeInfo:
             "rtrecon": __version__,
             "complete": self.is_complete,
             "source": self.source,
+            "device": self.device,
             "model": self.model,
             "provider": self.provider,
             "fps": self.rate_hz,
@@ -119,6 +121,7 @@ class TakeInfo:
         started = data.get("started")
         return cls(
             source=str(data.get("source", "")),
+            device=str(data.get("device", "")),
             model=str(data.get("model", "")),
             provider=str(data.get("provider", "")),
             rate_hz=_number(data, "fps", 1e-3, 1e5),

@@ -45,7 +45,8 @@ class TakeSource(Source):
         super().__init__()
         self.name = str(take.folder)
         self.width, self.height = take.info.width, take.info.height
-        self.rate_hz = take.info.rate_hz
+        self.rate_hz, self.device = take.info.rate_hz, take.info.device
+        self.calibration = take.info.calibration
         self.frame_count = None if loop else take.info.frames
         self._take, self._loop, self.has_pictures = take, loop, pictures
         self._rows = take.rows()

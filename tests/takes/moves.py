@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -65,9 +66,15 @@ def results(
     return made
 
 
-def record(folder: Path, made: Iterable[LiveResult], *others: Output, video: bool = False) -> Path:
+def record(
+    folder: Path,
+    made: Iterable[LiveResult],
+    *others: Output,
+    video: bool = False,
+    **of_run: Any,
+) -> Path:
     """A take of these results, which the other outputs of the run get too; its folder."""
-    run = Run(source="camera 0", width=64, height=48, rate_hz=30.0, model="face-dpt")
+    run = Run(source="camera 0", width=64, height=48, rate_hz=30.0, model="face-dpt", **of_run)
     outputs = [TakeOutput(folder, video=video), *others]
     for output in outputs:
         output.open(run)

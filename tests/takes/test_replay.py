@@ -13,8 +13,13 @@ import numpy as np
 import pytest
 
 import rtrecon
+from rtrecon.avatar.profile import CalibrationProfile, HeadRest
+from rtrecon.avatar.rotations import from_angles
+from rtrecon.expression.calibration import Calibration
+from rtrecon.expression.names import ARKIT_NAMES
 from rtrecon.output import Output
 from rtrecon.outputs.registry import make_output
+from rtrecon.profiles import ProfileStore
 from rtrecon.takes.folder import Take
 from rtrecon.takes.replay import RecordedFace
 from rtrecon.takes.source import TakeSource
@@ -80,6 +85,37 @@ def test_a_replay_sends_what_the_run_sent(tmp_path: Path, is_film: bool, options
             sent = own.end()
             assert len(sent) >= 5
             assert [other.end() for other in others] == [sent, sent]
+
+
+def test_a_replay_starts_from_the_calibration_of_its_recording(
+    tmp_path: Path, config_folder: Path
+) -> None:
+    neutral = Calibration.at_rest(ARKIT_NAMES, np.full((1, 52), 0.1234, dtype=np.float32))
+    rest = HeadRest(from_angles(0.11, -0.02, 0.03), (0.012, -0.034, 0.567))
+    ProfileStore().save("Webcam", "me", CalibrationProfile(rest, neutral, frozenset(["jawOpen"])))
+    with receivers(5) as live, receivers(5) as again, receivers(5) as other:
+        outputs: list[Output] = [make_output(name) for name in names(live)]
+        take = record(tmp_path / "take", results(6), *outputs, device="Webcam", person="me")
+        kept = Take(take).info.calibration
+        assert kept is not None
+        assert kept["head"]["position_m"] == [0.012, -0.034, 0.567]
+        ProfileStore().forget("me")
+        for receiver, person in ((again, None), (other, "nobody yet")):
+            outs = names(receiver)
+            with rtrecon.live(take, outputs=outs, every_frame=True, person=person) as session:
+                session.wait()
+        for own, same, different in zip(live, again, other, strict=True):
+            sent = own.end()
+            assert same.end() == sent
+            assert different.end() != sent
+
+
+def test_a_calibration_that_cannot_be_used(tmp_path: Path) -> None:
+    take = record(tmp_path / "take", results(3))
+    data = json.loads((take / "take.json").read_text())
+    (take / "take.json").write_text(json.dumps({**data, "calibration": {"format": "mine"}}))
+    with pytest.raises(rtrecon.NoOutputError, match="the calibration of the take: it is no"):
+        rtrecon.live(take, outputs=["vmc"]).__enter__()
 
 
 def test_at_its_own_rate_all_of_it_is_sent_too(tmp_path: Path) -> None:
