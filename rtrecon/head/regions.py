@@ -1,0 +1,85 @@
+"""Where on the head model things are: scalp, ears, what is too fine for the depth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from rtrecon.head.membrane import membrane_of, nearest
+from rtrecon.head.model import HeadModel
+from rtrecon.types import Float32Array, Float64Array
+
+__all__ = ["Regions", "regions_of"]
+
+# The hairline seen from the side: height y over depth z of the mean head, metres.
+_HAIRLINE_Z = np.array([-0.05, 0.0, 0.03, 0.055, 0.066, 0.085, 0.115, 0.18])
+_HAIRLINE_Y = np.array([-0.085, -0.066, -0.055, -0.035, 0.0, 0.005, 0.045, 0.060])
+_SOFT_M = 0.008
+# Ears: beside this, between these heights and depths.
+_EAR_X, _EAR_Y, _EAR_Z = 0.0755, (-0.014, 0.052), (0.040, 0.105)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Regions:
+    """Shares in [0, 1] of the membrane's vertices.
+
+    ``scalp`` (n,): where hair grows on most heads. ``ear`` (n,): the pinnae. ``coarse`` (n,): how
+    far the network's depth, blurred at lids, lips, nostrils and ears, may be followed. ``neck``
+    (n,): below the jaw. ``outside`` (n,): skin, not a socket. ``follow`` (m,): the membrane's
+    vertex that each vertex of the lashes moves with.
+    """
+
+    scalp: Float64Array
+    ear: Float64Array
+    coarse: Float64Array
+    neck: Float64Array
+    outside: Float64Array
+    follow: npt.NDArray[np.intp]
+
+
+@lru_cache(maxsize=2)
+def regions_of(model: HeadModel) -> Regions:
+    """Of ``model``; made once."""
+    membrane = membrane_of(model)
+    count, skin = membrane.count, model.parts["head_neck"].stop
+    V = model.vertices[:count].astype(np.float64)
+    x, y, z = np.abs(V[:, 0]), V[:, 1], V[:, 2]
+    ear = ((x > _EAR_X) & (y > _EAR_Y[0]) & (y < _EAR_Y[1]) & (z > _EAR_Z[0]) & (z < _EAR_Z[1]))
+    ear_soft = membrane.smooth(ear.astype(np.float64)[:, None], 6)[:, 0].clip(0.0, 1.0)
+    line = np.interp(z, _HAIRLINE_Z, _HAIRLINE_Y)
+    scalp = np.clip((line - y) / _SOFT_M + 0.5, 0.0, 1.0) * (1.0 - np.clip(2 * ear_soft, 0, 1))
+    outside = (np.arange(count) < skin).astype(np.float64)
+    marks = model.vertices[model.landmarks]
+    coarse = outside.copy()
+    eyes = model.eye_centers(model.vertices)
+    for center in eyes:
+        apart = np.hypot(V[:, 0] - center[0], 1.3 * (V[:, 1] - center[1]))
+        coarse *= np.maximum(_ramp(apart, 0.016, 0.024), z > 0.05)
+    coarse *= _ramp(_distance(V, marks[48:68]), 0.004, 0.010)
+    coarse *= _ramp(_distance(V, marks[31:36]), 0.004, 0.010)
+    coarse *= 1.0 - np.clip(3.0 * ear_soft, 0.0, 1.0)
+    # The jaw runs from the chin to below the ear; the neck is under it.
+    jaw = np.interp(z, [-0.02, 0.05, 0.10, 0.2], [0.124, 0.10, 0.065, 0.075])
+    neck = np.clip((y - jaw) / 0.01, 0.0, 1.0) * outside * (1.0 - scalp)
+    lashes = model.vertices[model.parts["lashes"]]
+    return Regions(
+        scalp * outside,
+        ear_soft * outside,
+        coarse,
+        neck,
+        outside,
+        nearest(lashes, model.vertices[:skin]),
+    )
+
+
+def _distance(points: Float64Array, among: Float32Array) -> Float64Array:
+    apart = points[:, None, :] - among[None].astype(np.float64)
+    return np.asarray(np.sqrt((apart**2).sum(axis=2)).min(axis=1))
+
+
+def _ramp(value: Float64Array, low: float, high: float) -> Float64Array:
+    return np.asarray(np.clip((value - low) / (high - low), 0.0, 1.0))
+

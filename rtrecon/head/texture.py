@@ -1,0 +1,268 @@
+"""One texture of a person's head: what was seen, blended by view, and what fits to it elsewhere.
+
+Colours are float32 RGB, as the picture has them (sRGB), 0 to 255.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from rtrecon.geometry.mesh import UInt8Array, vertex_normals
+from rtrecon.head.layout import Layout, layout_of
+from rtrecon.head.membrane import Membrane, membrane_of
+from rtrecon.head.model import PART_NAMES, HeadModel
+from rtrecon.head.paint import eye_color, paint_inner
+from rtrecon.head.regions import Regions, regions_of
+from rtrecon.head.view import View, sample, toward_camera, visible
+from rtrecon.types import Float32Array, Float64Array
+
+__all__ = ["TEXTURE_PX", "bake"]
+
+TEXTURE_PX = 2048
+
+_FACING = (0.24, 0.62)  # cosines: nothing is taken beyond 76 degrees
+_VISIBLE_PX = 400  # side of the picture in which it is asked what stands in front
+_SLACK_M = 0.005
+_SKIN_SPREAD = 22.0  # of the chroma of skin, in Lab: beside it is a collar, or the wall
+_COLOR_REACH_M, _COLOR_FADE_M = 0.006, 0.045
+_LIGHT_SHARE, _LIGHT_LIMIT = 0.55, 1.45
+_MIRRORED = 0.6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """What a view shows of the membrane's vertices: ``pixels`` (count, 2) of the image,
+    ``weight`` (count,) and ``color`` (count, 3)."""
+
+    pixels: Float32Array
+    weight: Float64Array
+    color: Float64Array
+
+
+def bake(
+    model: HeadModel,
+    views: Sequence[View],
+    seen: Sequence[Float32Array],
+    rest: Float32Array,
+    size: int = TEXTURE_PX,
+) -> UInt8Array:
+    """(size, size, 3) uint8 RGB.
+
+    Args:
+        model: whose layout it has.
+        views: of one person.
+        seen: (n, 3) vertices in the camera frame of each view.
+        rest: (n, 3) vertices at rest, head frame.
+        size: of the texture.
+    """
+    membrane, regions = membrane_of(model), regions_of(model)
+    layout = layout_of(model, max(size // 2, 256))
+    looks = [_look(view, vertices) for view, vertices in zip(views, seen, strict=True)]
+    tones = _tones(views[0], looks, regions)
+    looks = [_plausible(look, tones, regions, membrane) for look in looks]
+    gain = _evened(model, rest, looks, regions)
+    weight = np.sum([look.weight for look in looks], axis=0)
+    color = np.sum([look.weight[:, None] * look.color for look in looks], axis=0)
+    color = color / np.maximum(weight, 1e-6)[:, None] * gain[:, None]
+    base = _base(model, membrane, regions, weight, color, tones)
+    own, mirrored = _detail(model, layout, views, looks, size)
+    texture = _composed(layout, size, base, own, mirrored)
+    paint_inner(texture, model, layout, tones.skin, eye_color(views[0], seen[0]))
+    return np.asarray(np.clip(texture + 0.5, 0, 255), dtype=np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tones:
+    """``skin`` and ``hair`` (3,) RGB."""
+
+    skin: Float64Array
+    hair: Float64Array
+
+
+def _look(view: View, vertices: Float32Array) -> _Seen:
+    model = view.fitted.model
+    count = membrane_of(model).count
+    facing = toward_camera(vertices, model.triangles)[:count]
+    pixels = view.pixels(vertices)
+    scale = _VISIBLE_PX / len(view.image)
+    shown = visible(
+        ((pixels + 0.5) * scale - 0.5).astype(np.float32),
+        vertices[:, 2],
+        model.triangles,
+        _VISIBLE_PX,
+        _SLACK_M,
+    )[:count]
+    membrane, regions = membrane_of(model), regions_of(model)
+    at = view.pixels_of_outline(vertices[:count])
+    # A little inside the outline: the wall's colour has bled into its edge.
+    inside = sample(cv2.erode(view.outline, np.ones((5, 5), np.uint8)), at)
+    inside = inside * sample(cv2.erode(view.known, np.ones((3, 3), np.uint8)), at)
+    low, high = _FACING
+    weight = np.clip((facing - low) / (high - low), 0.0, 1.0) * shown * (inside > 0.5)
+    weight *= regions.outside
+    # Let it fade before it ends, so that there is no edge.
+    faded = membrane.smooth(weight[:, None], 5)[:, 0]
+    weight = np.minimum(weight, np.clip(2.0 * faded - 0.6, 0.0, 1.0) ** 2)
+    small = cv2.GaussianBlur(view.image, (0, 0), max(0.6, 0.0012 * view.px_per_m))
+    color = sample(small, pixels[:count])[:, ::-1].astype(np.float64)
+    return _Seen(pixels[:count], weight, color)
+
+
+def _tones(view: View, looks: Sequence[_Seen], regions: Regions) -> _Tones:
+    """The person's skin: the median of the face; hair: of what is seen high on the scalp."""
+    weight = np.concatenate([look.weight for look in looks])
+    color = np.concatenate([look.color for look in looks])
+    n = len(looks)
+    face = np.tile(regions.coarse * (1.0 - regions.scalp) * (1.0 - regions.neck), n)
+    skin = _median(color, (weight > 0.5) & (face > 0.9), np.array([198.0, 160.0, 138.0]))
+    hair = _median(color, (weight > 0.05) & (np.tile(regions.scalp, n) > 0.9), skin * 0.4)
+    del view
+    return _Tones(skin, hair)
+
+
+def _median(color: Float64Array, chosen: np.ndarray, default: Float64Array) -> Float64Array:
+    if np.count_nonzero(chosen) < 12:
+        return default
+    return np.asarray(np.median(color[chosen], axis=0))
+
+
+def _plausible(look: _Seen, tones: _Tones, regions: Regions, membrane: Membrane) -> _Seen:
+    """Without what is no skin below the jaw and at the ears: collars, hair over them, the wall."""
+    lab = _lab(look.color)
+    skin = _lab(tones.skin[None])[0]
+    apart = np.hypot(lab[:, 1] - skin[1], lab[:, 2] - skin[2]) + 0.35 * np.maximum(
+        np.abs(lab[:, 0] - skin[0]) - 25.0, 0.0
+    )
+    like = np.clip(2.0 - apart / _SKIN_SPREAD, 0.0, 1.0)
+    where = np.clip(regions.neck * 1.5, 0.0, 1.0)
+    keep = 1.0 - where * (1.0 - like)
+    keep = np.minimum(keep, membrane.smooth(keep[:, None], 4)[:, 0])
+    return _Seen(look.pixels, look.weight * keep, look.color)
+
+
+def _lab(color: Float64Array) -> Float64Array:
+    image = np.clip(color / 255.0, 0.0, 1.0).astype(np.float32)[None]
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2Lab)[0], dtype=np.float64)
+
+
+def _evened(
+    model: HeadModel, rest: Float32Array, looks: Sequence[_Seen], regions: Regions
+) -> Float64Array:
+    """(count,) what takes a share of the light's direction out of the colours.
+
+    The light is a function of the normal: spherical harmonics up to the second order (Ramamoorthi
+    and Hanrahan, "An efficient representation for irradiance environment maps", 2001).
+    """
+    count = len(regions.outside)
+    normals = vertex_normals(rest, model.triangles)[:count].astype(np.float64)
+    weight = np.sum([look.weight for look in looks], axis=0)
+    color = np.sum([look.weight[:, None] * look.color for look in looks], axis=0)
+    color /= np.maximum(weight, 1e-6)[:, None]
+    luma = np.log(np.maximum(color @ (0.299, 0.587, 0.114), 8.0))
+    use = weight * regions.coarse * (1.0 - regions.scalp) * (1.0 - regions.neck)
+    if use.sum() < 200.0:
+        return np.ones(count)
+    basis = _harmonics(normals)
+    middle = float(np.average(luma, weights=use))
+    w = use.copy()
+    for _ in range(3):
+        A = basis * w[:, None]
+        c = np.linalg.solve(A.T @ basis + 3.0 * np.eye(basis.shape[1]), A.T @ (luma - middle))
+        apart = np.abs(luma - middle - basis @ c)
+        w = use * 0.12 / np.maximum(apart, 0.12)  # beards and brows are no light
+    light = basis @ c
+    limit = np.log(_LIGHT_LIMIT)
+    return np.asarray(np.exp(-_LIGHT_SHARE * np.clip(light, -limit, limit)))
+
+
+def _harmonics(n: Float64Array) -> Float64Array:
+    x, y, z = n.T
+    return np.stack([x, y, z, x * y, y * z, x * z, x * x - y * y, 3 * z * z - 1], axis=1)
+
+
+def _base(
+    model: HeadModel,
+    membrane: Membrane,
+    regions: Regions,
+    weight: Float64Array,
+    color: Float64Array,
+    tones: _Tones,
+) -> Float64Array:
+    """(count, 3) smooth colours everywhere: seen, mirrored, else skin or hair."""
+    count = membrane.count
+    prior = tones.skin + regions.scalp[:, None] * (tones.hair - tones.skin)
+    mirror = model.mirror[:count]
+    mirror = np.where(mirror < count, mirror, np.arange(count))
+    other = _MIRRORED * weight[mirror] * (1.0 - weight.clip(0.0, 1.0))
+    total = weight + other
+    mixed = weight[:, None] * color + other[:, None] * color[mirror]
+    mixed = mixed / np.maximum(total, 1e-6)[:, None]
+    base = membrane.solve(total.clip(0.0, 1.0), mixed, _COLOR_REACH_M, _COLOR_FADE_M, prior)
+    return np.asarray(base.clip(0.0, 255.0))
+
+
+def _detail(
+    model: HeadModel, layout: Layout, views: Sequence[View], looks: Sequence[_Seen], size: int
+) -> tuple[Float32Array, Float32Array]:
+    """What the pictures have beyond smooth colours: (size, size, 4) ratio to those, and how far it
+    is known; of the side itself, and of the mirrored one."""
+    membrane = membrane_of(model)
+    count = membrane.count
+    mirror = model.mirror[:count]
+    mirror = np.where(mirror < count, mirror, np.arange(count))
+    sums = [np.zeros((size, size, 4), dtype=np.float32) for _ in range(2)]
+    for view, look in zip(views, looks, strict=True):
+        smooth = _smooth_color(membrane, look)
+        for k, index in enumerate((np.arange(count), mirror)):
+            values = np.concatenate(
+                [look.pixels[index], smooth[index], look.weight[index, None]], axis=1
+            )
+            maps = layout.spread(values.astype(np.float32))
+            maps = cv2.resize(maps, (size, size), interpolation=cv2.INTER_LINEAR)
+            picture = cv2.remap(
+                view.image,
+                np.ascontiguousarray(maps[:, :, :2]),
+                None,  # type: ignore[call-overload]
+                cv2.INTER_CUBIC,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+            ratio = picture[:, :, ::-1].astype(np.float32)
+            ratio /= np.maximum(maps[:, :, 2:5], 4.0)
+            w = maps[:, :, 5:6]
+            sums[k][:, :, :3] += w * ratio
+            sums[k][:, :, 3:] += w
+    for part in sums:
+        part[:, :, :3] /= np.maximum(part[:, :, 3:], 1e-4)
+        np.clip(part[:, :, 3], 0.0, 1.0, out=part[:, :, 3])
+    return sums[0], sums[1]
+
+
+def _smooth_color(membrane: Membrane, look: _Seen) -> Float64Array:
+    rest = np.average(look.color, axis=0, weights=look.weight + 1e-6)
+    return membrane.solve(
+        look.weight.clip(0.0, 1.0),
+        look.color,
+        _COLOR_REACH_M,
+        _COLOR_FADE_M,
+        np.tile(rest, (membrane.count, 1)),
+    ).clip(4.0, 255.0)
+
+
+def _composed(
+    layout: Layout,
+    size: int,
+    base: Float64Array,
+    own: Float32Array,
+    mirrored: Float32Array,
+) -> Float32Array:
+    smooth = cv2.resize(layout.spread(base.astype(np.float32)), (size, size))
+    skin = (layout.part < PART_NAMES.index("mouth_socket")).astype(np.uint8)
+    skin = cv2.resize(skin, (size, size), interpolation=cv2.INTER_NEAREST)[:, :, None]
+    w = own[:, :, 3:]
+    other = mirrored[:, :, 3:] * (1.0 - w)
+    ratio = w * own[:, :, :3] + other * mirrored[:, :, :3] + (1.0 - w - other)
+    return np.asarray(smooth * np.where(skin, np.clip(ratio, 0.0, 4.0), 1.0), dtype=np.float32)

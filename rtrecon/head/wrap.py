@@ -1,0 +1,205 @@
+"""The fitted head drawn onto what was seen: its topology stays, its surface moves.
+
+Three things move it. Landmarks, by a smooth field around them. The network's depth, along the line
+of sight, where the head faces the camera and the two agree. The outline in the picture, which says
+how far the hair stands from the scalp. Between and beyond, a membrane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from rtrecon.geometry.mesh import vertex_normals
+from rtrecon.head.fitted import FittedHead
+from rtrecon.head.hair import hair_out
+from rtrecon.head.membrane import membrane_of
+from rtrecon.head.model import HeadModel
+from rtrecon.head.regions import Regions, regions_of
+from rtrecon.head.view import View, project, sample, toward_camera
+from rtrecon.types import Float32Array, Float64Array
+
+__all__ = ["Wrapped", "wrap"]
+
+_LANDMARK_WIDE_M, _LANDMARK_RIDGE = 0.016, 0.35  # of the kernel around each landmark
+_LANDMARK_LIMIT_M = 0.008
+_INNER = slice(17, 68)  # the jaw's landmarks slide
+# Where the depth is followed: cosine to the view, distance from the head.
+_FACING = (0.25, 0.55)
+_FACE_LIMIT_M = (0.009, 0.015)  # whole below the first, nothing above the second
+_HAIR_IN_M, _HAIR_OUT_M = 0.004, 0.040
+_REACH_M, _HAIR_REACH_M = 0.0045, 0.016
+_FADE_M, _HAIR_FADE_M = 0.045, 0.16
+_OTHER_SIDE = 0.25  # confidence in the mirrored side where that alone was seen
+_ROUNDS = 2
+_NECK_FACING = (0.35, 0.6)
+# Landmarks one above the other, of the lids and of the lips: at rest they move together.
+_PAIRS = (
+    (37, 41), (38, 40), (43, 47), (44, 46),
+    (49, 59), (50, 58), (51, 57), (52, 56), (53, 55), (61, 67), (62, 66), (63, 65),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wrapped:
+    """``rest`` (n, 3) metres in the head frame; ``seen`` (n, 3) of each view, camera frame."""
+
+    rest: Float32Array
+    seen: tuple[Float32Array, ...]
+    hair: Float64Array
+    """(membrane's count,) metres that the surface stands out of the bare head on the scalp."""
+
+
+def wrap(views: Sequence[View]) -> Wrapped:
+    """Wrap the head of ``views``, all of one person, around what they show.
+
+    The identity of the first is the person's.
+    """
+    first = views[0].fitted
+    model = first.model
+    membrane, regions = membrane_of(model), regions_of(model)
+    count = membrane.count
+    # Displacements in the head frame, metres.
+    by_landmarks = [_landmark_field(view) for view in views]
+    at_rest = np.mean([rest for _, rest in by_landmarks], axis=0)
+    fade = _FADE_M + regions.scalp * (_HAIR_FADE_M - _FADE_M)
+    reach = _REACH_M + regions.scalp * (_HAIR_REACH_M - _REACH_M)
+    d = np.zeros((count, 3))
+    for _ in range(_ROUNDS):
+        weight, total = np.zeros(count), np.zeros((count, 3))
+        for view, (seen, _) in zip(views, by_landmarks, strict=True):
+            moved = view.fitted.vertices_head().astype(np.float64)
+            moved += seen
+            bare = moved[:count].copy()
+            moved[:count] += d
+            for w, target in _targets(view, moved, bare, d, regions):
+                weight += w
+                total += w[:, None] * target
+        target = total / np.maximum(weight, 1e-9)[:, None]
+        weight, target = _both_sides(model, weight.clip(0.0, 1.0), target)
+        d = membrane.solve(weight, target, reach, fade)
+    d = np.concatenate([d, _inner(model, regions, d)])
+    rest = first.at_rest() + at_rest + d
+    seen = tuple(
+        view.fitted.to_camera((view.fitted.vertices_head() + field + d).astype(np.float32))
+        for view, (field, _) in zip(views, by_landmarks, strict=True)
+    )
+    normals = vertex_normals(first.at_rest(), model.triangles)[:count]
+    hair = (d[:count] * normals).sum(axis=1) * regions.scalp
+    return Wrapped(rest.astype(np.float32), seen, hair)
+
+
+def _landmark_field(view: View) -> tuple[Float64Array, Float64Array]:
+    """What moves the head's landmarks to where they are seen, (n, 3) in the head frame: of this
+    moment, and without what opens or shuts lids and lips."""
+    fitted = view.fitted
+    model, count = fitted.model, len(fitted.model.vertices)
+    marks = view.face.landmarks68_px
+    if marks is None:
+        return np.zeros((count, 3)), np.zeros((count, 3))
+    vertices = fitted.vertices_camera()
+    facing = toward_camera(vertices, model.triangles)[model.landmarks]
+    at = vertices[model.landmarks].astype(np.float64)
+    i = view.face.intrinsics
+    apart = marks - project(at.astype(np.float32), i)
+    shift = np.concatenate([apart * (at[:, 2:] / (i.fx, i.fy)), np.zeros((68, 1))], axis=1)
+    long = np.linalg.norm(shift, axis=1, keepdims=True)
+    shift *= np.minimum(1.0, _LANDMARK_LIMIT_M / np.maximum(long, 1e-9))
+    use = np.flatnonzero(facing > 0.1)
+    use = use[use >= _INNER.start]
+    calm = shift.copy()
+    for one, other in _PAIRS:
+        calm[[one, other]] = 0.5 * (shift[one] + shift[other])
+    if len(use) < 8:
+        return np.zeros((count, 3)), np.zeros((count, 3))
+    R = fitted.R
+    fields = [
+        _spread(vertices, at[use], values[use]) @ R for values in (shift, calm)
+    ]
+    return fields[0], fields[1]
+
+
+def _spread(vertices: Float32Array, at: Float64Array, shift: Float64Array) -> Float64Array:
+    """Kernel ridge regression of the shifts (k, 3) of the points ``at``."""
+
+    def kernel(points: Float64Array) -> Float64Array:
+        apart = ((points[:, None] - at[None]) ** 2).sum(axis=2)
+        return np.asarray(np.exp(-0.5 * apart / _LANDMARK_WIDE_M**2))
+
+    weights = np.linalg.solve(kernel(at) + _LANDMARK_RIDGE * np.eye(len(at)), shift)
+    field = np.zeros((len(vertices), 3))
+    near = np.flatnonzero(vertices[:, 2] < at[:, 2].max() + 3.0 * _LANDMARK_WIDE_M)
+    field[near] = kernel(vertices[near].astype(np.float64)) @ weights
+    return field
+
+
+def _targets(
+    view: View, moved: Float64Array, bare: Float64Array, d: Float64Array, regions: Regions
+) -> list[tuple[Float64Array, Float64Array]]:
+    """Weights (count,) and displacements (count, 3) in the head frame that a view asks for."""
+    fitted, count = view.fitted, len(bare)
+    model = fitted.model
+    vertices = fitted.to_camera(moved.astype(np.float32))
+    facing = toward_camera(vertices, model.triangles)[:count]
+    skin = vertices[:count]
+    face = view.face
+    pixels = face.crop.to_crop(project(skin, face.intrinsics).astype(np.float32))
+    inner = cv2.erode(face.grid.valid.astype(np.uint8), np.ones((5, 5), np.uint8), borderValue=0)
+    sure = sample(inner, pixels).astype(np.float64)
+    sure *= sample(view.outline, view.pixels_of_outline(skin)) > 0.7
+    z = sample(face.grid.points_camera[:, :, 2], pixels).astype(np.float64)
+    along = skin.astype(np.float64) * (z / skin[:, 2] - 1.0)[:, None]
+    target = along @ fitted.R + d
+    # How far from the bare head: to all sides on the face, outward on the scalp.
+    normals = vertex_normals(moved.astype(np.float32), model.triangles)[:count]
+    out = (target * normals).sum(axis=1)
+    size = np.linalg.norm(target, axis=1)
+    on_face = _ramp_down(size, *_FACE_LIMIT_M)
+    on_hair = ((out > -_HAIR_IN_M) & (out < _HAIR_OUT_M) & (size < 1.6 * _HAIR_OUT_M)).astype(float)
+    agrees = on_face + regions.scalp * (on_hair - on_face)
+    low, high = _FACING
+    weight = sure * agrees * regions.coarse * np.clip((facing - low) / (high - low), 0.0, 1.0)
+    weight *= 1.0 - 0.8 * regions.neck  # collars
+    asked = [(weight, target)]
+    w, stand = hair_out(view, vertices, facing, regions)
+    asked.append((w, d + stand @ fitted.R))
+    return asked
+
+
+def _both_sides(
+    model: HeadModel, weight: Float64Array, target: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    """What one side shows holds a little for the other, where nothing else is known."""
+    mirror = model.mirror[: len(weight)]
+    inside = mirror < len(weight)
+    mirror = np.where(inside, mirror, 0)
+    less = _OTHER_SIDE * weight[mirror] * inside * (1.0 - weight)
+    total = weight + less
+    other = target[mirror] * (-1.0, 1.0, 1.0)
+    mixed = (weight[:, None] * target + less[:, None] * other) / np.maximum(total, 1e-9)[:, None]
+    return total, mixed
+
+
+def _inner(model: HeadModel, regions: Regions, d: Float64Array) -> Float64Array:
+    """(n - count, 3) of what moves as one with the skin around it: eyes, teeth, lashes."""
+    count = len(d)
+    moved = np.zeros((len(model.vertices) - count, 3))
+    lips = d[model.landmarks[48:68]].mean(axis=0)
+    for name in ("gums_tongue", "teeth"):
+        moved[_shifted(model.parts[name], count)] = lips
+    for name, lids in (("eye_right", slice(36, 42)), ("eye_left", slice(42, 48))):
+        moved[_shifted(model.parts[name], count)] = d[model.landmarks[lids]].mean(axis=0)
+    moved[_shifted(model.parts["lashes"], count)] = d[regions.follow]
+    return moved
+
+
+def _shifted(part: slice, count: int) -> slice:
+    return slice(part.start - count, part.stop - count)
+
+
+def _ramp_down(value: npt.NDArray[np.float64], low: float, high: float) -> Float64Array:
+    return np.asarray(np.clip((high - value) / (high - low), 0.0, 1.0))
