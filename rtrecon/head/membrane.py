@@ -4,6 +4,7 @@ where nothing was."""
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,10 +41,12 @@ class Membrane:
         keys = np.unique(np.concatenate([one * count + other, other * count + one]))
         self._source, self._target = np.divmod(keys, count)
         self._degree = np.bincount(self._source, minlength=count).astype(np.float64)
-        alone = self._degree == 0  # no vertex is; reduceat needs each to have one
-        if alone.any():
-            raise ValueError(f"{int(alone.sum())} vertices have no neighbour")
-        self._first = np.searchsorted(self._source, np.arange(count))
+        if not self._degree.all():
+            raise ValueError("a vertex has no neighbour")
+        # Neighbours in rows, of those that have fewer the last are none: a vertex after the last.
+        rank = np.arange(len(self._source)) - np.searchsorted(self._source, self._source)
+        self._neighbours = np.full((int(self._degree.max()), count), count)
+        self._neighbours[rank, self._source] = self._target
         lengths = np.linalg.norm(vertices[self._source] - vertices[self._target], axis=1)
         self.count = count
         self.spacing_m = float(np.median(lengths))
@@ -51,8 +54,14 @@ class Membrane:
 
     def mean_around(self, values: Float64Array) -> Float64Array:
         """(count, c) of each vertex's neighbours."""
-        total = np.add.reduceat(values[self._target], self._first, axis=0)
-        return np.asarray(total / self._degree[:, None])
+        return np.asarray(self._sum_around(values) / self._degree[:, None])
+
+    def _sum_around(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        padded = np.concatenate([values, np.zeros((1, values.shape[1]), values.dtype)])
+        total: npt.NDArray[Any] = padded[self._neighbours[0]]
+        for row in self._neighbours[1:]:
+            total += padded[row]
+        return total
 
     def smooth(self, values: Float64Array, steps: int, share: float = 0.5) -> Float64Array:
         """(count, c) values, each ``steps`` times moved by ``share`` to the mean around it."""
@@ -84,31 +93,29 @@ class Membrane:
         mass = self.area * self.spacing_m**2
         held = weight * mass / np.square(reach_m)
         loose = mass / np.square(fade_m)
-        diagonal = (self._degree + held + loose)[:, None]
         right = held[:, None] * target
-        x = np.zeros_like(right)
-        if rest is not None:
-            right = right + loose[:, None] * rest
-            x = x + rest
-        r = right - self._apply(x, diagonal)
+        start = np.zeros_like(right) if rest is None else rest
+        # As the difference from the start: single precision is enough for it.
+        around = self._sum_around(start)
+        total = self._degree + held + loose
+        right = right + loose[:, None] * start - (total[:, None] * start - around)
+        diagonal = total[:, None].astype(np.float32)
+        r = right.astype(np.float32)
+        x = np.zeros_like(r)
         z = r / diagonal
         p, rz = z, float(np.vdot(r, z))
-        limit = _ENOUGH**2 * max(float(np.vdot(right, right / diagonal)), 1e-30)
+        limit = _ENOUGH**2 * rz
         for _ in range(_MOST_STEPS):
             if rz <= limit:
                 break
-            Ap = self._apply(p, diagonal)
-            alpha = rz / float(np.vdot(p, Ap))
-            x = x + alpha * p
-            r = r - alpha * Ap
+            Ap = diagonal * p - self._sum_around(p)
+            alpha = np.float32(rz / float(np.vdot(p, Ap)))
+            x += alpha * p
+            r -= alpha * Ap
             z = r / diagonal
             before, rz = rz, float(np.vdot(r, z))
-            p = z + (rz / before) * p
-        return x
-
-    def _apply(self, x: Float64Array, diagonal: Float64Array) -> Float64Array:
-        around = np.add.reduceat(x[self._target], self._first, axis=0)
-        return np.asarray(diagonal * x - around)
+            p = z + np.float32(rz / before) * p
+        return np.asarray(start + x, dtype=np.float64)
 
 
 @lru_cache(maxsize=2)

@@ -53,8 +53,8 @@ def paint_inner(
         toward = layout.spread((model.vertices - center).astype(np.float32))[box]
         scale = size // layout.size
         wide = (toward.shape[1] * scale, toward.shape[0] * scale)
-        toward = cv2.resize(toward, wide, interpolation=cv2.INTER_CUBIC)
-        painted = _eye(toward, iris)
+        larger = cv2.resize(toward, wide, interpolation=cv2.INTER_CUBIC)
+        painted = _eye(np.asarray(larger, dtype=np.float32), iris)
         where = np.s_[
             rows.min() * scale : (rows.max() + 1) * scale,
             columns.min() * scale : (columns.max() + 1) * scale,
@@ -72,7 +72,6 @@ def _blend_rim(
 ) -> None:
     """The mouth's socket begins at the lips in their colour and darkens inward."""
     size = len(texture)
-    first = model.parts["mouth_socket"].start
     depth = np.zeros((len(model.vertices), 1), dtype=np.float32)
     lips = model.vertices[model.landmarks[60:68]].mean(axis=0)
     socket = model.vertices[model.parts["mouth_socket"]]
@@ -80,7 +79,6 @@ def _blend_rim(
     share = cv2.resize(layout.spread(depth), (size, size))
     inside = part == PART_NAMES.index("mouth_socket")
     rim = skin * (0.72, 0.48, 0.46)
-    del first
     texture[inside] = rim + share[inside][:, None] * (_MOUTH - rim)
 
 
@@ -120,7 +118,7 @@ def eye_color(view: View, vertices_camera: Float32Array) -> Float64Array:
     radius = _IRIS_M * view.px_per_m
     found = []
     for lids in (slice(36, 42), slice(42, 48)):
-        marks = pixels[model.landmarks[lids]]
+        marks = pixels[model.landmarks[lids]].astype(np.float64)
         if view.face.landmarks68_px is not None:
             M = view.M_image_picture
             marks = view.face.landmarks68_px[lids] @ M[:, :2].T + M[:, 2]

@@ -47,7 +47,7 @@ def regions_of(model: HeadModel) -> Regions:
     count, skin = membrane.count, model.parts["head_neck"].stop
     V = model.vertices[:count].astype(np.float64)
     x, y, z = np.abs(V[:, 0]), V[:, 1], V[:, 2]
-    ear = ((x > _EAR_X) & (y > _EAR_Y[0]) & (y < _EAR_Y[1]) & (z > _EAR_Z[0]) & (z < _EAR_Z[1]))
+    ear = (x > _EAR_X) & (y > _EAR_Y[0]) & (y < _EAR_Y[1]) & (z > _EAR_Z[0]) & (z < _EAR_Z[1])
     ear_soft = membrane.smooth(ear.astype(np.float64)[:, None], 6)[:, 0].clip(0.0, 1.0)
     line = np.interp(z, _HAIRLINE_Z, _HAIRLINE_Y)
     scalp = np.clip((line - y) / _SOFT_M + 0.5, 0.0, 1.0) * (1.0 - np.clip(2 * ear_soft, 0, 1))
@@ -82,4 +82,3 @@ def _distance(points: Float64Array, among: Float32Array) -> Float64Array:
 
 def _ramp(value: Float64Array, low: float, high: float) -> Float64Array:
     return np.asarray(np.clip((value - low) / (high - low), 0.0, 1.0))
-

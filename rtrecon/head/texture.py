@@ -24,6 +24,8 @@ __all__ = ["TEXTURE_PX", "bake"]
 
 TEXTURE_PX = 2048
 
+_BAKED_PX = 1024  # of a picture with fewer pixels a metre than the next
+_FINE_PX_PER_M = 4000.0
 _FACING = (0.24, 0.62)  # cosines: nothing is taken beyond 76 degrees
 _VISIBLE_PX = 400  # side of the picture in which it is asked what stands in front
 _SLACK_M = 0.005
@@ -60,7 +62,9 @@ def bake(
         size: of the texture.
     """
     membrane, regions = membrane_of(model), regions_of(model)
-    layout = layout_of(model, max(size // 2, 256))
+    fine = max(view.px_per_m for view in views) > _FINE_PX_PER_M
+    baked = size if fine else min(size, _BAKED_PX)
+    layout = layout_of(model, min(baked, _BAKED_PX))
     looks = [_look(view, vertices) for view, vertices in zip(views, seen, strict=True)]
     tones = _tones(views[0], looks, regions)
     looks = [_plausible(look, tones, regions, membrane) for look in looks]
@@ -69,8 +73,11 @@ def bake(
     color = np.sum([look.weight[:, None] * look.color for look in looks], axis=0)
     color = color / np.maximum(weight, 1e-6)[:, None] * gain[:, None]
     base = _base(model, membrane, regions, weight, color, tones)
-    own, mirrored = _detail(model, layout, views, looks, size)
-    texture = _composed(layout, size, base, own, mirrored)
+    own, mirrored = _detail(model, layout, views, looks, baked)
+    texture = _composed(layout, baked, base, own, mirrored)
+    if baked != size:
+        large = cv2.resize(texture, (size, size), interpolation=cv2.INTER_CUBIC)
+        texture = np.asarray(large, dtype=np.float32)
     paint_inner(texture, model, layout, tones.skin, eye_color(views[0], seen[0]))
     return np.asarray(np.clip(texture + 0.5, 0, 255), dtype=np.uint8)
 
@@ -217,12 +224,9 @@ def _detail(
     sums = [np.zeros((size, size, 4), dtype=np.float32) for _ in range(2)]
     for view, look in zip(views, looks, strict=True):
         smooth = _smooth_color(membrane, look)
-        for k, index in enumerate((np.arange(count), mirror)):
-            values = np.concatenate(
-                [look.pixels[index], smooth[index], look.weight[index, None]], axis=1
-            )
-            maps = layout.spread(values.astype(np.float32))
-            maps = cv2.resize(maps, (size, size), interpolation=cv2.INTER_LINEAR)
+        values = np.concatenate([look.pixels, smooth, look.weight[:, None]], axis=1)
+        for k, shown in enumerate((values, values[mirror])):
+            maps = _sized(layout.spread(shown.astype(np.float32)), size)
             picture = cv2.remap(
                 view.image,
                 np.ascontiguousarray(maps[:, :, :2]),
@@ -239,6 +243,12 @@ def _detail(
         part[:, :, :3] /= np.maximum(part[:, :, 3:], 1e-4)
         np.clip(part[:, :, 3], 0.0, 1.0, out=part[:, :, 3])
     return sums[0], sums[1]
+
+
+def _sized(maps: Float32Array, size: int) -> Float32Array:
+    if len(maps) == size:
+        return maps
+    return np.asarray(cv2.resize(maps, (size, size)), dtype=np.float32)
 
 
 def _smooth_color(membrane: Membrane, look: _Seen) -> Float64Array:
@@ -259,9 +269,9 @@ def _composed(
     own: Float32Array,
     mirrored: Float32Array,
 ) -> Float32Array:
-    smooth = cv2.resize(layout.spread(base.astype(np.float32)), (size, size))
-    skin = (layout.part < PART_NAMES.index("mouth_socket")).astype(np.uint8)
-    skin = cv2.resize(skin, (size, size), interpolation=cv2.INTER_NEAREST)[:, :, None]
+    smooth = _sized(layout.spread(base.astype(np.float32)), size)
+    kind = (layout.part < PART_NAMES.index("mouth_socket")).astype(np.uint8)
+    skin = cv2.resize(kind, (size, size), interpolation=cv2.INTER_NEAREST)[:, :, None] > 0
     w = own[:, :, 3:]
     other = mirrored[:, :, 3:] * (1.0 - w)
     ratio = w * own[:, :, :3] + other * mirrored[:, :, :3] + (1.0 - w - other)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from rtrecon.geometry.mesh import Int32Array, vertex_normals
 from rtrecon.geometry.rasterize import rasterize
@@ -68,9 +69,8 @@ def make_view(face: FaceReconstruction, fitted: FittedHead, picture: BgrImage | 
         M = _chain(face.texture.M_texture_crop, face.crop.M_crop_picture)
         side = max(image.shape[:2])
         if image.shape[0] != image.shape[1]:
-            image = cv2.copyMakeBorder(
-                image, 0, side - image.shape[0], 0, side - image.shape[1], cv2.BORDER_REPLICATE
-            )
+            right, below = side - image.shape[1], side - image.shape[0]
+            image = np.pad(image, ((0, below), (0, right), (0, 0)), mode="edge")
         known_side = None
     else:
         crop = face.crop
@@ -78,9 +78,10 @@ def make_view(face: FaceReconstruction, fitted: FittedHead, picture: BgrImage | 
         M = crop.M_crop_picture * (side / (crop.size_px * _WIDER))
         M[:, 2] += 0.5 * side * (1.0 - 1.0 / _WIDER)
         shrunk, M_shrunk = _shrunk(picture, crop.side_px * _WIDER / side, M)
-        image = cv2.warpAffine(
+        warped = cv2.warpAffine(
             shrunk, M_shrunk, (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
+        image = np.asarray(warped, dtype=np.uint8)
         known_side = picture.shape[:2]
     image = np.ascontiguousarray(image)
     i = face.intrinsics
@@ -105,9 +106,7 @@ def project(points_camera: Float32Array, intrinsics: Intrinsics) -> Float64Array
         )
         return np.asarray(seen, dtype=np.float64).reshape(-1, 2)
     z = np.maximum(points[:, 2], 1e-6)
-    return np.stack(
-        [points[:, 0] / z * i.fx + i.cx, points[:, 1] / z * i.fy + i.cy], axis=1
-    )
+    return np.stack([points[:, 0] / z * i.fx + i.cx, points[:, 1] / z * i.fy + i.cy], axis=1)
 
 
 def sample(image: np.ndarray, at: Float32Array, border: float = 0.0) -> Float32Array:
@@ -154,7 +153,7 @@ def visible(
     farthest = np.where(np.isfinite(nearest), nearest, 1e3).reshape(size, size)
     farthest = cv2.dilate(farthest, np.ones((3, 3), np.uint8))
     x, y = np.clip(np.rint(pixels), 0, size - 1).astype(np.intp).T
-    return (depth_m < farthest[y, x] + slack_m).astype(np.float64)
+    return np.asarray(depth_m < farthest[y, x] + slack_m, dtype=np.float64)
 
 
 def _outline(
@@ -162,7 +161,7 @@ def _outline(
     fitted: FittedHead,
     image: BgrImage,
     M_small_picture: Float64Array,
-    known: np.ndarray,
+    known: npt.NDArray[np.bool_],
 ) -> Float32Array:
     """The network's mask is blunt around hair: the picture's own edges sharpen it.
 
@@ -199,15 +198,9 @@ def _outline(
     if (labels == cv2.GC_FGD).sum() < 20 or (labels == cv2.GC_BGD).sum() < 20:
         return mask.astype(np.float32)
     cv2.setRNGSeed(0)  # its clusters start at random
-    cv2.grabCut(
-        small,
-        labels,
-        None,  # type: ignore[arg-type]
-        np.zeros((1, 65)),
-        np.zeros((1, 65)),
-        _CUT_STEPS,
-        cv2.GC_INIT_WITH_MASK,
-    )
+    background, person = np.zeros((1, 65)), np.zeros((1, 65))
+    box = (0, 0, 0, 0)  # of no use with a mask
+    cv2.grabCut(small, labels, box, background, person, _CUT_STEPS, cv2.GC_INIT_WITH_MASK)
     cut = ((labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)).astype(np.uint8)
     cut = cv2.morphologyEx(cut, cv2.MORPH_OPEN, _disc(0.004 * px_per_m))
     count, pieces, stats, _ = cv2.connectedComponentsWithStats(cut, connectivity=4)
@@ -229,9 +222,7 @@ def _chain(M_c_b: Float64Array, M_b_a: Float64Array) -> Float64Array:
     return np.concatenate([A, (M_c_b[:, :2] @ M_b_a[:, 2] + M_c_b[:, 2])[:, None]], axis=1)
 
 
-def _shrunk(
-    picture: BgrImage, shrink: float, M: Float64Array
-) -> tuple[BgrImage, Float64Array]:
+def _shrunk(picture: BgrImage, shrink: float, M: Float64Array) -> tuple[BgrImage, Float64Array]:
     """The picture halved until no pixel of it is left out, and the map from it."""
     M = M.copy()
     while shrink > 1.5 and min(picture.shape[:2]) >= 2:

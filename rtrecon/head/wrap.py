@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from rtrecon.geometry.mesh import vertex_normals
-from rtrecon.head.fitted import FittedHead
 from rtrecon.head.hair import hair_out
 from rtrecon.head.membrane import membrane_of
 from rtrecon.head.model import HeadModel
@@ -71,9 +70,9 @@ def wrap(views: Sequence[View]) -> Wrapped:
     d = np.zeros((count, 3))
     for _ in range(_ROUNDS):
         weight, total = np.zeros(count), np.zeros((count, 3))
-        for view, (seen, _) in zip(views, by_landmarks, strict=True):
+        for view, (now, _) in zip(views, by_landmarks, strict=True):
             moved = view.fitted.vertices_head().astype(np.float64)
-            moved += seen
+            moved += now
             bare = moved[:count].copy()
             moved[:count] += d
             for w, target in _targets(view, moved, bare, d, regions):
@@ -117,9 +116,7 @@ def _landmark_field(view: View) -> tuple[Float64Array, Float64Array]:
     if len(use) < 8:
         return np.zeros((count, 3)), np.zeros((count, 3))
     R = fitted.R
-    fields = [
-        _spread(vertices, at[use], values[use]) @ R for values in (shift, calm)
-    ]
+    fields = [_spread(vertices, at[use], values[use]) @ R for values in (shift, calm)]
     return fields[0], fields[1]
 
 
