@@ -11,6 +11,7 @@ from rtrecon.errors import DataError
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.head.fit import fit_head
 from rtrecon.head.person import PersonHead, person_head
+from rtrecon.head.view import project
 from rtrecon.pipeline import reconstruct
 
 
@@ -28,13 +29,7 @@ def test_head_is_near_the_depth_where_it_is_seen(
     face: FaceReconstruction, head: PersonHead
 ) -> None:
     narrow = head.vertices_camera[:6706]
-    pixels = face.crop.to_crop(
-        (
-            *(narrow[:, :2] / narrow[:, 2:] * face.intrinsics.fx).astype(np.float32),
-            face.intrinsics.cx,
-            face.intrinsics.cy,
-        )
-    )
+    pixels = face.crop.to_crop(project(narrow, face.intrinsics).astype(np.float32))
     x, y = np.rint(pixels).astype(int).T
     apart = np.abs(face.grid.points_camera[y, x, 2] - narrow[:, 2])[face.grid.valid[y, x]]
     assert np.median(apart) < 0.002
