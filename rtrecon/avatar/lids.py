@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from rtrecon.expression.calibration import LEAST_REACH
+from rtrecon.expression.calibration import LEAST_SHOWN
 from rtrecon.expression.names import ARKIT_NAMES
 from rtrecon.types import Float32Array, Float64Array
 
@@ -45,7 +45,7 @@ def lid_reach(neutral: Float64Array, shut: Float64Array | float = _SHUT) -> Floa
     Args:
         neutral: of each coefficient. shut: what is said of shut lids, before calibration.
     """
-    return np.clip((shut - neutral) / (1.0 - neutral) / _SHUT, LEAST_REACH, 1.0)
+    return np.clip((shut - neutral) / (1.0 - neutral) / _SHUT, LEAST_SHOWN, 1.0)
 
 
 class Lids:

@@ -74,7 +74,10 @@ class HeadNeutral:
             and _may_rest(rotation, position_m)
             and _may_rest(self.rotation, self.position_m)
         )
-        if self._known and (turned or math.dist(position_m, self.position_m) > _OTHER_M):
+        moved = math.dist(position_m, self.position_m) > _OTHER_M
+        if moved and self._known and not _may_rest(self.rotation, self.position_m):
+            self.position_m = position_m  # the camera stands where it stood
+        elif (turned or moved) and self._known:
             self.forget()
 
     def learn(self, rotation: Quaternion, position_m: Vector, dt_s: float) -> None:

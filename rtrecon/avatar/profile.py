@@ -12,7 +12,7 @@ from typing import Any
 
 from rtrecon.avatar.rotations import Quaternion, Vector
 from rtrecon.errors import DataError
-from rtrecon.expression.calibration import LEAST_REACH, MOST_NEUTRAL, Calibration
+from rtrecon.expression.calibration import LEAST_SHOWN, MOST_NEUTRAL, Calibration
 from rtrecon.expression.names import ARKIT_NAMES
 
 __all__ = ["FORMAT", "VERSION", "CalibrationProfile", "HeadRest"]
@@ -94,7 +94,7 @@ class CalibrationProfile:
             raise DataError(f"missing or unknown: {', '.join(sorted(map(str, wrong)))[:200]}")
         face = {
             "neutral": _by_name(data["neutral"], "neutral", 0.0, MOST_NEUTRAL),
-            "reach": _by_name(data["reach"], "reach", LEAST_REACH, 1.0),
+            "reach": _by_name(data["reach"], "reach", LEAST_SHOWN, 1.0),
         }
         shown = data["shown"]
         if not isinstance(shown, list) or not all(_is_name(name) for name in shown):

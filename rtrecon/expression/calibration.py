@@ -22,6 +22,8 @@ MOST_NEUTRAL = 0.4
 """No face at rest shows more; what seems to is not rest."""
 LEAST_REACH = 0.5
 """A coefficient is stretched to at most twice what the network says."""
+LEAST_SHOWN = 0.3
+"""And to this much of it where a person has shown on request that they can do no more."""
 
 # The neutral follows the value that is undercut about a tenth of the time: steps in a ratio of
 # one to nine, and so slow that a smile of half a minute raises it by a twentieth.
@@ -37,7 +39,7 @@ class Calibration:
     """Neutral value and reach (the most that is shown) of each coefficient of one person.
 
     ``neutral`` (k,) is 0 to `MOST_NEUTRAL`; ``reach`` (k,), after the neutral was taken away, is
-    `LEAST_REACH` to 1.
+    `LEAST_SHOWN` to 1, and learnt down to `LEAST_REACH`.
     """
 
     names: tuple[str, ...]
@@ -76,11 +78,12 @@ class Calibration:
         neutral = self.neutral + dt_s * np.where(values > self.neutral, _RISE_PER_S, -_FALL_PER_S)
         beyond = np.where(above > self.reach, _GROW_PER_S, -_SHRINK_PER_S)
         reach = self.reach + dt_s * np.where(above > _ACTIVE, beyond, 0.0)
+        least = np.minimum(self.reach, LEAST_REACH)
         known = np.isfinite(values)
         return Calibration(
             self.names,
             np.where(known, np.clip(neutral, 0.0, MOST_NEUTRAL), self.neutral),
-            np.where(known, np.clip(reach, LEAST_REACH, 1.0), self.reach),
+            np.where(known, np.clip(reach, least, 1.0), self.reach),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -106,11 +109,11 @@ class Calibration:
                 "calibrate again"
             ) from error
         inside = (neutral >= 0.0) & (neutral <= MOST_NEUTRAL)
-        inside &= (reach >= LEAST_REACH) & (reach <= 1.0)
+        inside &= (reach >= LEAST_SHOWN) & (reach <= 1.0)
         if not inside.all():
             wrong = ", ".join(name for name, ok in zip(names, inside, strict=True) if not ok)
             raise DataError(
-                f"a calibration's neutral is 0 to {MOST_NEUTRAL}, its reach {LEAST_REACH} to 1, "
+                f"a calibration's neutral is 0 to {MOST_NEUTRAL}, its reach {LEAST_SHOWN} to 1, "
                 f"which is not so for {wrong}: delete it and calibrate again"
             )
         return cls(tuple(names), neutral, reach)

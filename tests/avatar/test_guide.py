@@ -77,6 +77,19 @@ def test_what_is_not_shown_stays_as_it_was() -> None:
     assert guide.profile().shown >= {"jawOpen", "mouthFunnel", "mouthSmileLeft"}
 
 
+def test_brows_of_which_little_is_said() -> None:
+    """What the shipped model says of raised ones; what it does not say of one end is not made up."""
+    raised = {"browInnerUp": 0.2, "browOuterUpLeft": 0.02, "browOuterUpRight": 0.02}
+    guide = Guide()
+    go_through(guide, lambda g: somebody(g, doing={"brows": raised}))
+    profile = guide.profile()
+    assert profile.shown == {"browInnerUp"}
+    stage = AvatarStage(None, profile)
+    for k in range(300):
+        frame = stage.frame(result(k / 30, face(**POSE, **REST, **raised), index=k))  # type: ignore[arg-type]
+    assert frame["browInnerUp"] > 0.6
+
+
 def test_one_who_smiles_all_the_time_is_told_so() -> None:
     guide = Guide()
     go_through(guide, lambda _: face(**POSE, mouthSmileLeft=0.9, mouthSmileRight=0.9))  # type: ignore[arg-type]

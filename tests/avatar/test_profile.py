@@ -169,7 +169,7 @@ def test_recalibrating_takes_the_next_second_as_neutral() -> None:
     assert kept.face.reach[JAW] == 0.7
     # And one who comes back looking into the lens does not undo it.
     again = AvatarStage(None, kept)
-    again.frame(result(0.0, face()))
+    again.frame(result(0.0, face(at_m=(0.0, 0.0, 1.0))))
     assert angles_deg(again.frame(result(0.1, face(**aside)))) == pytest.approx([0, 0, 0], abs=0.5)
 
 
