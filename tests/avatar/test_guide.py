@@ -78,7 +78,7 @@ def test_what_is_not_shown_stays_as_it_was() -> None:
 
 
 def test_brows_of_which_little_is_said() -> None:
-    """What the shipped model says of raised ones; what it does not say of one end is not made up."""
+    """As the shipped model says of raised ones; what it does not say is not made up."""
     raised = {"browInnerUp": 0.2, "browOuterUpLeft": 0.02, "browOuterUpRight": 0.02}
     guide = Guide()
     go_through(guide, lambda g: somebody(g, doing={"brows": raised}))
