@@ -3,10 +3,11 @@
     python tools/make_eval_sets.py --face-model PATH --out eval-stills --stills 60
     python tools/make_eval_sets.py --face-model PATH --out eval-expressions --people 24
     python tools/make_eval_sets.py --face-model PATH --out tests/data/head-clip --clip 4
+    python tools/make_eval_sets.py --face-model PATH --out tests/data/head-moves --moves
 
 Needs rtrecon's extra `train`. Writes rgb/ID.png, depth/ID.png (16 bit), face/ID.png and
 meta.json, the format of `rtrecon eval`. Depth comes from the same surface that was drawn;
-coefficients, rotation and landmarks are what it was drawn from.
+coefficients, rotation and landmarks are what it was drawn from. With --moves it is only MOVE.jpg.
 """
 
 import argparse
@@ -18,9 +19,23 @@ import cv2
 import numpy as np
 
 from rtrecon.train.face_model import ARKIT_NAMES, FaceModel
-from rtrecon.train.heads.frames import EvaluationFrame, FrameRenderer
+from rtrecon.train.heads.frames import Act, EvaluationFrame, FrameRenderer
 
 DEPTH_UNIT_MM = 0.1
+AHEAD = (0.0, 0.0, 0.0)
+MOVES: dict[str, Act] = {
+    "rest": (AHEAD, {}),
+    "nose-down": ((15.0, 0.0, 0.0), {}),
+    "nose-up": ((-15.0, 0.0, 0.0), {}),
+    "own-right": ((0.0, 25.0, 0.0), {}),
+    "own-left": ((0.0, -25.0, 0.0), {}),
+    "tilt-left": ((0.0, 0.0, 15.0), {}),
+    "tilt-right": ((0.0, 0.0, -15.0), {}),
+    "wink-left": (AHEAD, {"eyeBlink_L": 1.0}),
+    "wink-right": (AHEAD, {"eyeBlink_R": 1.0}),
+    "look-left": (AHEAD, {"eyeLookOut_L": 0.9, "eyeLookIn_R": 0.9}),
+    "look-right": (AHEAD, {"eyeLookIn_L": 0.9, "eyeLookOut_R": 0.9}),
+}
 
 
 def main() -> None:
@@ -30,6 +45,7 @@ def main() -> None:
     kind = parser.add_mutually_exclusive_group(required=True)
     kind.add_argument("--stills", type=int, help="so many heads, one picture each")
     kind.add_argument("--people", type=int, help="so many heads, each with all expressions")
+    kind.add_argument("--moves", action="store_true", help="one head, one move a picture")
     kind.add_argument("--clip", type=float, help="seconds of one head that talks and turns")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--size", type=int, default=480)
@@ -38,6 +54,13 @@ def main() -> None:
     args = parser.parse_args()
     renderer = FrameRenderer(FaceModel.load(args.face_model), args.size)
     people: list[str] = []
+    if args.moves:
+        args.out.mkdir(parents=True, exist_ok=True)
+        moved = renderer.acting(args.seed, list(MOVES.values()))
+        for name, frame in zip(MOVES, moved, strict=True):
+            path = args.out / f"{name}.jpg"
+            cv2.imwrite(str(path), frame.image, [cv2.IMWRITE_JPEG_QUALITY, 92])
+        return
     if args.stills:
         frames = [renderer.still(args.seed * 10_000 + k) for k in range(args.stills)]
     elif args.people:

@@ -94,3 +94,15 @@ def test_a_turning_head_is_one_head(renderer):
     assert np.degrees(np.arccos((np.trace(relative) - 1) / 2)) == pytest.approx(40.0, abs=1e-6)
     near, far = renderer.turning(3, [0.0, 0.0], [0.5, 0.7])
     assert np.nanmin(far.depth_m) - np.nanmin(near.depth_m) == pytest.approx(0.2, abs=0.005)
+
+
+def test_one_act_a_picture_of_one_head(renderer):
+    ahead = (0.0, 0.0, 0.0)
+    rest, down, wink = renderer.acting(
+        3, [(ahead, {}), ((15.0, 0.0, 0.0), {}), (ahead, {"eyeBlink_L": 1.0})]
+    )
+    assert down.R_camera_face[1, 2] == pytest.approx(-np.sin(np.radians(15.0)))
+    assert rest.intrinsics == wink.intrinsics
+    said = dict(zip(ARKIT_NAMES, wink.expression, strict=True))
+    assert (said["eyeBlinkLeft"], said["eyeBlinkRight"]) == (1.0, 0.0)
+    np.testing.assert_allclose(rest.landmarks68_px[:17], wink.landmarks68_px[:17], atol=0.01)

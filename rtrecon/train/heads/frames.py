@@ -16,7 +16,7 @@ from rtrecon.train.heads.sample import HeadGenerator
 from rtrecon.train.heads.shade import Shader
 from rtrecon.types import BgrImage, Float32Array, Float64Array, Intrinsics
 
-__all__ = ["KINDS", "EvaluationFrame", "FrameRenderer"]
+__all__ = ["KINDS", "Act", "EvaluationFrame", "FrameRenderer"]
 
 _STREAM = 977  # keeps these heads apart from those that are trained on
 
@@ -37,6 +37,10 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "cheeks": ("cheekPuff_L", "cheekPuff_R"),
 }
 """What `FrameRenderer.expressions` shows, and the head model's shapes that make it."""
+
+
+Act = tuple[tuple[float, float, float], Mapping[str, float]]
+"""Pitch, yaw and roll in degrees, and the head model's shapes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,6 +120,20 @@ class FrameRenderer(HeadGenerator):
                     pose.normal(0, 0.01, 2),
                 )
             )
+        return frames
+
+    def acting(self, seed: int, acts: Sequence[Act]) -> list[EvaluationFrame]:
+        """One head by one camera in each of ``acts``, and in nothing else."""
+        pose = np.random.default_rng([_STREAM, seed, 4])
+        fov_deg, distance_m = float(pose.uniform(50, 65)), float(pose.uniform(0.5, 0.65))
+        frames = []
+        for k, ((pitch_deg, yaw_deg, roll_deg), shapes) in enumerate(acts):
+            w = np.zeros(len(self._names), dtype=np.float32)
+            for shape, value in shapes.items():
+                w[self._names[shape]] = value
+            head, sensor = np.random.default_rng([_STREAM, seed]), _OneCamera([_STREAM, seed, 1], k)
+            turn = np.radians([yaw_deg, pitch_deg, roll_deg])
+            frames.append(self._draw(head, sensor, w, turn, distance_m, fov_deg, np.zeros(2)))
         return frames
 
     def turning(
