@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from rtrecon.geometry.head_fit import linear_start
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.head.equations import POSE, Equations, Guess, View, view_of
 from rtrecon.head.fitted import FittedHead
+from rtrecon.head.identity import PersonShape
 from rtrecon.head.model import HeadModel, head_model
 from rtrecon.head.points import LANDMARKS, HeadPoints, head_points
 from rtrecon.types import Expression, Float32Array, Float64Array
@@ -34,10 +36,10 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-MODES = 20
-"""Of identity: those after them are smaller than the depth's errors."""
+MODES = 40
+"""Of identity: those after them move the face by less than 0.2 mm."""
 MODE_SIGMA = 1.0
-SHAPE_SIGMA = 0.2
+SHAPE_SIGMA = 0.1
 """Of a coefficient, about the network's."""
 LOG_SIZE_SIGMA = 0.05
 """Of the size, about that of a head whose irises are as far apart as said."""
@@ -54,7 +56,11 @@ _said: set[str] = set()
 
 
 def fit_head(
-    face: FaceReconstruction, *, ipd_m: float = 0.063, model: HeadModel | None = None
+    face: FaceReconstruction,
+    *,
+    ipd_m: float = 0.063,
+    model: HeadModel | None = None,
+    person: PersonShape | None = None,
 ) -> FittedHead:
     """Fit the head model to one face, in 10 ms.
 
@@ -65,6 +71,7 @@ def fit_head(
         face: with depth in metres; landmarks and expression help, and are not needed.
         ipd_m: between the person's eyes, as the face was reconstructed with.
         model: None: the shipped one.
+        person: what is known of them from other pictures (`new_person`); learns from this one.
 
     Raises:
         DataError: the face has no pose (`FaceReconstruction.T_camera_face` is not finite).
@@ -76,12 +83,16 @@ def fit_head(
     equations, view = Equations(points), view_of(face)
     network = coefficients_of(face.expression, model)[points.shapes].astype(np.float64)
     start = _start(mean, points, view)
-    guess = _solve(equations, view, start, network, ipd_m / model.ipd_m)
+    guess = _solve(equations, view, start, network, ipd_m / model.ipd_m, person)
     if guess is None:
         _say_once(
             "a face shows too little of its depth to fit a head to it: the mean head stands for it"
         )
+        if person is not None and person.frames:
+            return replace(mean, identity=person.solve().astype(np.float32))
         return mean
+    if person is not None:
+        _learn(person, equations, view, guess, network)
     coefficients = mean.coefficients.copy()
     coefficients[points.shapes] = guess.weights[points.modes :]
     return FittedHead(
@@ -114,6 +125,11 @@ def placed_head(
     return FittedHead(model, np.zeros(0, dtype=np.float32), coefficients, R, t, scale)
 
 
+def new_person() -> PersonShape:
+    """Nothing is known of them yet; for `fit_head`."""
+    return PersonShape(MODES, MODE_SIGMA)
+
+
 def coefficients_of(expression: Expression | None, model: HeadModel) -> Float32Array:
     """(51,) in the model's order; nothing for those that are not given or not finite."""
     values = np.zeros(len(model.expression_names), dtype=np.float32)
@@ -138,16 +154,22 @@ def _start(mean: FittedHead, points: HeadPoints, view: View) -> Guess:
 
 
 def _solve(
-    equations: Equations, view: View, start: Guess, network: Float64Array, usual_scale: float
+    equations: Equations,
+    view: View,
+    start: Guess,
+    network: Float64Array,
+    usual_scale: float,
+    person: PersonShape | None,
 ) -> Guess | None:
     """None where too little is seen, or the steps lead nowhere."""
     modes = equations.points.modes
-    prior = np.zeros(POSE + len(start.weights))
-    prior[:3], prior[3:6], prior[6] = _ROTATION_SIGMA_RAD**-2, 1e-9, LOG_SIZE_SIGMA**-2
-    prior[POSE : POSE + modes] = MODE_SIGMA**-2
-    prior[POSE + modes :] = SHAPE_SIGMA**-2
-    wanted = np.concatenate([np.zeros(modes), network])
+    own = slice(POSE, POSE + modes)
+    prior = prior_of(equations.points)
+    known, toward = np.eye(modes) * MODE_SIGMA**-2, np.zeros(modes)
     guess = start
+    if person is not None:
+        known, toward = person.prior()
+        guess = replace(start, weights=np.concatenate([person.solve(), start.weights[modes:]]))
     for step_number in range(_STEPS):
         equations.set(view, guess)
         if equations.count < _MIN_POINTS:
@@ -157,7 +179,9 @@ def _solve(
         A.flat[:: len(b) + 1] += prior
         b[:3] += prior[:3] * _rotation_vector(start.R @ guess.R.T)
         b[6] += prior[6] * math.log(usual_scale / guess.scale)
-        b[POSE:] += prior[POSE:] * (wanted - guess.weights)
+        A[own, own] += known
+        b[own] += toward - known @ guess.weights[:modes]
+        b[own.stop :] += prior[own.stop :] * (network - guess.weights[modes:])
         step = np.zeros(len(b))
         try:
             step[:used] = np.linalg.solve(A[:used, :used], b[:used])
@@ -174,6 +198,33 @@ def _solve(
         if not (_SIZES[0] < guess.scale / usual_scale < _SIZES[1] and guess.t[2] > 0.0):
             return None
     return guess
+
+
+def prior_of(points: HeadPoints) -> Float64Array:
+    """(p,) information beforehand on each unknown but the identity's."""
+    prior = np.zeros(POSE + len(points.basis))
+    prior[:3], prior[3:6], prior[6] = _ROTATION_SIGMA_RAD**-2, 1e-9, LOG_SIZE_SIGMA**-2
+    prior[POSE + points.modes :] = SHAPE_SIGMA**-2
+    return prior
+
+
+def _learn(
+    person: PersonShape, equations: Equations, view: View, guess: Guess, network: Float64Array
+) -> None:
+    """Add what a picture says of the identity, whatever pose and expression are."""
+    modes = equations.points.modes
+    equations.set(view, guess)
+    A, b = equations.normal()
+    A.flat[:: len(b) + 1] += prior_of(equations.points)
+    b[POSE + modes :] += SHAPE_SIGMA**-2 * (network - guess.weights[modes:])
+    own, rest = np.arange(POSE, POSE + modes), np.r_[:POSE, POSE + modes : len(b)]
+    try:
+        through = np.linalg.solve(A[np.ix_(rest, rest)], A[np.ix_(rest, own)])
+    except np.linalg.LinAlgError:
+        return
+    information = A[np.ix_(own, own)] - A[np.ix_(own, rest)] @ through
+    toward = b[own] - through.T @ b[rest] + information @ guess.weights[:modes]
+    person.add(information, toward, guess.R)
 
 
 def _rotation_vector(R: Float64Array) -> Float64Array:

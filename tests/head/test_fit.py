@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 
 from rtrecon.errors import DataError
 from rtrecon.head import fit
-from rtrecon.head.fit import fit_head, placed_head
-from tests.head.seen_heads import head_of, person, seen, shape_error_m
+from rtrecon.head.fit import fit_head, new_person, placed_head
+from rtrecon.types import Expression
+from tests.head.seen_heads import CAMERA, CROP, SIZE, head_of, person, seen, shape_error_m
 
 
 def angle_deg(A: np.ndarray, B: np.ndarray) -> float:
@@ -59,3 +61,76 @@ def test_a_face_without_a_pose_is_refused() -> None:
     face.T_camera_face[:] = np.nan
     with pytest.raises(DataError, match="T_camera_face"):
         fit_head(face)
+
+
+def test_other_pictures_of_the_person_help() -> None:
+    """With depth that errs by itself in each, and a face that is never the same."""
+    truth = person(6)
+    known = new_person()
+    views = [(0, 0, 0), (20, 5, 0), (-25, 0, 0), (45, 0, 0), (-10, -10, 0), (5, 8, 0)]
+    errors = {"alone": [], "known": []}
+    for k, turn in enumerate(views):
+        head = head_of(truth, turn, jawOpen=0.15 * k)
+        face = seen(head, noise_m=0.004, seed=k)
+        errors["alone"].append(shape_error_m(fit_head(face), head))
+        errors["known"].append(shape_error_m(fit_head(face, person=known), head))
+    assert known.frames == len(views)
+    assert np.mean(errors["known"][2:]) < np.mean(errors["alone"][2:])
+
+
+def test_a_jaw_that_opens_more_than_the_network_says_is_not_a_longer_face() -> None:
+    head = head_of(person(7), jawOpen=0.6)
+    face = seen(head)
+    said = head_of(person(7), jawOpen=0.4)
+    face.expression = Expression(head.model.expression_names, said.coefficients)
+    fitted = fit_head(face)
+    rest = dataclasses.replace(head, coefficients=np.zeros_like(head.coefficients))
+    chin = head.model.landmarks[8]
+    longer = fitted.at_rest()[chin, 1] - rest.at_rest()[chin, 1]
+    opened = head.vertices_head()[chin, 1] - head.at_rest()[chin, 1]
+    assert abs(longer) < 0.25 * opened
+    jaw = head.model.expression_names.index("jawOpen")
+    assert fitted.coefficients[jaw] > 0.45
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_holes_and_outliers_make_no_worse_than_the_mean_head(seed) -> None:
+    truth = head_of(person(20 + seed), (15 * seed, 0, 0))
+    face = seen(truth, noise_m=0.003, seed=seed)
+    rng = np.random.default_rng(seed)
+    points, valid = face.grid.points_camera, face.grid.valid
+    for _ in range(6):  # holes, and things before the face
+        y, x = rng.integers(20, 150, 2)
+        valid[y : y + 25, x : x + 25] = False
+        y, x = rng.integers(20, 150, 2)
+        points[y : y + 15, x : x + 15] *= np.float32(rng.uniform(0.8, 0.97))
+    assert shape_error_m(fit_head(face), truth) < shape_error_m(placed_head(face), truth)
+
+
+def test_the_head_stays_within_the_outline() -> None:
+    """A narrow face whose depth says nothing: cheeks and jaw come in to where it ends."""
+    truth = head_of(person(8))
+    face = seen(truth, landmarks=False)
+    pixels = np.arange(SIZE)
+    middle = 92
+    face.grid.valid[:, abs(pixels - middle) > 42] = False
+    outline_m = 42 * CROP.side_px / SIZE / CAMERA.fx * 0.55
+    widths = []
+    for head in (placed_head(face), fit_head(face)):
+        X = head.vertices_camera()[:6706]
+        cheeks = X[abs(X[:, 1] - 0.03) < 0.02]
+        widths.append(float(np.abs(cheeks[:, 0] - head.t[0]).max()))
+    assert widths[1] - outline_m < 0.5 * (widths[0] - outline_m)
+
+
+def test_values_that_are_not_finite_are_left_out() -> None:
+    head = head_of(person(9))
+    face, clean = seen(head), seen(head)
+    assert face.landmarks68_px is not None
+    face.landmarks68_px[3] = np.nan
+    values = head.coefficients.copy()
+    values[5] = np.nan
+    face.expression = Expression(head.model.expression_names, values)
+    fitted = fit_head(face)
+    assert np.isfinite(fitted.vertices_camera()).all()
+    assert shape_error_m(fitted, head) < 2.0 * shape_error_m(fit_head(clean), head) + 0.001
