@@ -105,4 +105,4 @@ def test_one_act_a_picture_of_one_head(renderer):
     assert rest.intrinsics == wink.intrinsics
     said = dict(zip(ARKIT_NAMES, wink.expression, strict=True))
     assert (said["eyeBlinkLeft"], said["eyeBlinkRight"]) == (1.0, 0.0)
-    np.testing.assert_allclose(rest.landmarks68_px[:17], wink.landmarks68_px[:17], atol=0.01)
+    np.testing.assert_allclose(rest.landmarks68_px[:17], wink.landmarks68_px[:17], atol=0.2)
