@@ -72,7 +72,9 @@ class Run:
 
         The first that asks for ``key`` has it made. Safe from any thread.
         """
-        made: T = self._shared.setdefault(key, make())  # one that comes second is dropped again
+        if key not in self._shared:
+            self._shared.setdefault(key, make())  # one that comes second is dropped again
+        made: T = self._shared[key]
         return made
 
 

@@ -192,7 +192,8 @@ class AvatarStage:
         if self.settings.calibrate:
             self._neutral.learn(rotation, position_m, dt_s)
             rotation, position_m = self._neutral.apply(rotation, position_m)
-            self._calibration = self._learn(values, dt_s)
+            if face.expression is not None:  # a model without any says nothing of the person
+                self._calibration = self._learn(values, dt_s)
             values = self._calibration.apply(values)
         values = (values - self._dead) / (1.0 - self._dead) * self._gain
         values = np.clip(np.nan_to_num(values), 0.0, 1.0).astype(np.float32)

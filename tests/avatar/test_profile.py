@@ -187,6 +187,19 @@ def test_a_blink_while_recalibrating_is_not_taken_for_rest() -> None:
     assert kept.face.neutral[0] == pytest.approx(0.05, abs=0.01)
 
 
+def test_a_model_without_coefficients_teaches_nothing() -> None:
+    before = profile_of(turned(0, 0, 0), jawOpen=0.7)
+    before.face.neutral[JAW] = 0.2
+    stage = AvatarStage(None, before)
+    nothing = face()
+    nothing.expression = None
+    for k in range(300):
+        stage.frame(result(k / 10, nothing, index=k))
+    kept = stage.profile()
+    assert kept is not None
+    assert (kept.face.neutral[JAW], kept.face.reach[JAW]) == (0.2, 0.7)
+
+
 def test_a_reach_that_was_shown_does_not_shrink() -> None:
     stage = AvatarStage(None, profile_of(turned(0, 0, 0), mouthSmileLeft=0.8))
     for k in range(3000):

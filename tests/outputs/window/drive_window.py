@@ -92,7 +92,7 @@ def keys(_: str) -> dict[str, np.ndarray]:
     kept["turned"] = window.capture()
     xdo("key", "r")
     kept["reset"] = window.capture()
-    for letter in "fsvpo":
+    for letter in "fsvcxpo":
         xdo("key", letter)
     kept["commands"] = np.array(window.poll_commands())
     xdo("key", "q")

@@ -181,7 +181,7 @@ def test_l_lights_the_surface_and_back(keys: dict[str, np.ndarray]) -> None:
 def test_h_lists_the_keys(keys: dict[str, np.ndarray]) -> None:
     below = (slice(250, None), slice(0, 210))
     assert solid(keys["help"][below]).sum() > solid(keys["unlit"][below]).sum() + 400
-    assert {key[0] for key, _ in KEYS} >= set("mdfsvrhq")
+    assert {key[0] for key, _ in KEYS} >= set("mdfsvcxrhq")
 
 
 def test_the_mouse_turns_the_face_and_r_resets(keys: dict[str, np.ndarray]) -> None:
@@ -194,7 +194,9 @@ def test_the_mouse_turns_the_face_and_r_resets(keys: dict[str, np.ndarray]) -> N
 
 
 def test_commands_reach_the_caller_once(keys: dict[str, np.ndarray]) -> None:
-    assert keys["commands"].tolist() == ["freeze", "snapshot", "record"]
+    assert keys["commands"].tolist() == [
+        "freeze", "snapshot", "record", "calibrate", "mirror",
+    ]  # fmt: skip
     assert keys["quit"].tolist() == ["quit"]
 
 
