@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from rtrecon.geometry.head_fit import LookUp, Surface, cross, dot, huber, ramp
 from rtrecon.geometry.mask import mask_outside_picture
@@ -32,6 +33,7 @@ _LANDMARK_SIGMA_M, _LANDMARK_HUBER_M = 0.005, 0.0125
 _FACING, _AGREEING = (0.2, 0.5), (0.6, 0.85)
 _RIM_SIGMA_M, _RIM_HUBER_M, _RIM_LIMIT_M = 0.004, 0.006, 0.03
 _RIM_TURN = 0.35  # a silhouette is where a head's normal lies across the line of sight
+_MOST_RIM = 40
 _NEAREST = 0.2  # of the head's distance: no point of it is nearer
 
 
@@ -56,18 +58,28 @@ class Guess:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class View:
     """What a frame shows of a head.
 
-    ``surface`` depth in metres; ``rays`` (2, 68) of the landmarks, None without them;
-    ``beyond_px`` (h, w) float32 how far off the seen head a pixel of the crop lies; not known
-    beyond the picture, and nothing there.
+    ``surface`` depth in metres; ``rays`` (2, 68) of the landmarks, None without them.
     """
 
     surface: LookUp
     rays: Float64Array | None
-    beyond_px: Float32Array
+    _face: FaceReconstruction
+    _beyond_px: Float32Array | None = None
+
+    def beyond_px(self) -> Float32Array:
+        """(h, w) how far off the seen head a pixel of the crop lies; beyond the picture nothing
+        is known, and it is 0. Computed when first asked for."""
+        if self._beyond_px is None:
+            face = self._face
+            outside = ~face.grid.valid
+            mask_outside_picture(outside, face.crop, face.intrinsics.width, face.intrinsics.height)
+            beyond = cv2.distanceTransform(outside.view(np.uint8), cv2.DIST_L2, 3)
+            self._beyond_px = np.asarray(beyond, dtype=np.float32)
+        return self._beyond_px
 
 
 def view_of(face: FaceReconstruction) -> View:
@@ -79,10 +91,7 @@ def view_of(face: FaceReconstruction) -> View:
     marks = face.landmarks68_px
     if marks is not None and np.isfinite(marks).all():
         rays = np.ascontiguousarray(undistort(marks, face.intrinsics).T, dtype=np.float64)
-    outside = ~grid.valid
-    mask_outside_picture(outside, face.crop, face.intrinsics.width, face.intrinsics.height)
-    beyond = cv2.distanceTransform(outside.view(np.uint8), cv2.DIST_L2, 3)
-    return View(LookUp(surface), rays, np.asarray(beyond, dtype=np.float32))
+    return View(LookUp(surface), rays, face)
 
 
 class Equations:
@@ -95,19 +104,17 @@ class Equations:
 
     Attributes:
         count: points of depth that took part.
-        beyond_m: how far cheek or jaw stick out of what is seen, mean over those that do.
     """
 
     def __init__(self, points: HeadPoints) -> None:
         self.points = points
-        n, r, m = len(points.vertices), len(points.rim), LANDMARKS
-        self._n, self._r = n, r
-        marks, rim = points.basis[:, :, :m], points.basis[:, :, points.rim]
+        n, m = len(points.vertices), LANDMARKS
+        self._n = n
+        marks, none = points.basis[:, :, :m], np.zeros((len(points.basis), 3, _MOST_RIM))
         self._basis = points.basis.reshape(len(points.basis), -1)
-        # An equation a point of depth, two a landmark, one a point of the rim.
-        moved = np.concatenate([points.basis, marks, marks, rim], axis=2)
-        self._moved = np.ascontiguousarray(moved)
-        total = n + 2 * m + r
+        # An equation a point of depth, two a landmark, one a point that sticks out.
+        self._moved = np.concatenate([points.basis, marks, marks, none], axis=2)
+        total = self._total = n + 2 * m + _MOST_RIM
         self._direction, self._at = np.zeros((3, total)), np.zeros((3, total))
         self._error, self._weight = np.zeros(total), np.zeros(total)
         self._rows = np.zeros((POSE + len(points.basis), total))
@@ -122,37 +129,37 @@ class Equations:
         np.maximum(X[2], _NEAREST * float(guess.t[2]), out=X[2])
         normal = guess.R @ self.points.normals
         facing = dot(normal, X) / -np.sqrt(dot(X, X))
-        self.count = self._depth(view.surface, X, normal, facing)
+        self.count, on_head = self._depth(view.surface, X, normal, facing)
         if view.rays is None:
             self._weight[n : n + 2 * m] = 0.0
         else:
             self._landmarks(view.rays, X)
-        self._rim(view, X, facing)
-        at, rows = self._at, self._rows
+        out = self._sticking_out(facing, on_head)
+        self._total = total = n + 2 * m + len(out)
+        at, rows = self._at[:, :total], self._rows[:, :total]
         at[:, :n], at[:, n : n + m], at[:, n + m : n + 2 * m] = q, q[:, :m], q[:, :m]
-        at[:, n + 2 * m :] = q[:, self.points.rim]
-        cross(at, self._direction, rows[:3])
-        rows[3:6] = self._direction
-        rows[6] = dot(at, self._direction)
-        turned = guess.R.T @ self._direction
+        if len(out):
+            self._rim(view, X[:, out])
+            at[:, n + 2 * m :] = q[:, out]
+            self._moved[:, :, n + 2 * m : total] = self.points.basis[:, :, out]
+        direction = self._direction[:, :total]
+        cross(at, direction, rows[:3])
+        rows[3:6] = direction
+        rows[6] = dot(at, direction)
+        turned = guess.R.T @ direction
         turned *= guess.scale
-        np.einsum("kin,in->kn", self._moved, turned, out=rows[POSE:])
-        rows *= self._weight
-        self._error *= self._weight
+        np.einsum("kin,in->kn", self._moved[:, :, :total], turned, out=rows[POSE:])
+        rows *= self._weight[:total]
+        self._error[:total] *= self._weight[:total]
 
     def normal(self) -> tuple[Float64Array, Float64Array]:
         """Normal equations of the last `set`: (p, p), and (p,) of the change of the guess."""
-        return self._rows @ self._rows.T, self._rows @ self._error
-
-    def depth_error_m(self) -> float:
-        """Mean size of the depth's errors at the last `set`, by weight."""
-        n = self._n
-        total = float(self._weight[:n].sum())
-        return float(np.abs(self._error[:n]).sum()) / total if total > 0.0 else math.inf
+        rows = self._rows[:, : self._total]
+        return rows @ rows.T, rows @ self._error[: self._total]
 
     def _depth(
         self, surface: LookUp, X: Float64Array, head_normal: Float64Array, facing: Float64Array
-    ) -> int:
+    ) -> tuple[int, Float64Array]:
         n = self._n
         z, normal, on_head = surface(X)
         self._direction[:, :n] = normal
@@ -166,7 +173,7 @@ class Equations:
         weight *= huber(size, _DEPTH_HUBER_M)
         count = int(np.count_nonzero(weight))
         weight /= _DEPTH_SIGMA_M * math.sqrt(max(count / _DEPTH_COUNT, 1.0))
-        return count
+        return count, on_head
 
     def _landmarks(self, rays: Float64Array, X: Float64Array) -> None:
         """Across the line of sight, in metres."""
@@ -185,32 +192,35 @@ class Equations:
         direction[0, 0] = direction[1, 1] = per_z
         np.multiply(seen, -per_z, out=direction[2])
 
-    def _rim(self, view: View, X: Float64Array, facing: Float64Array) -> None:
-        """One-sided: only where the head sticks out, towards what is seen."""
-        last = self._n + 2 * LANDMARKS
+    def _sticking_out(self, facing: Float64Array, on_head: Float64Array) -> npt.NDArray[np.intp]:
+        """Points of cheek and jaw on the head's outline that may lie off the seen one."""
         rim = self.points.rim
-        X, facing = X[:, rim], facing[rim]
+        out = rim[(np.abs(facing[rim]) < _RIM_TURN) & (on_head[rim] < 1.0)]
+        return out[:: len(out) // _MOST_RIM + 1]
+
+    def _rim(self, view: View, X: Float64Array) -> None:
+        """One-sided: only where the head sticks out, towards what is seen."""
+        part = slice(self._n + 2 * LANDMARKS, self._total)
         px = view.surface.pixels(X).astype(np.float32)
-        around = [(0.0, 0.0), (1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)]
-        x = np.stack([px[0] + np.float32(dx) for dx, _ in around])
-        y = np.stack([px[1] + np.float32(dy) for _, dy in around])
+        x, y = px[0] + _ASIDE[0], px[1] + _ASIDE[1]
         beyond = cv2.remap(
-            view.beyond_px, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+            view.beyond_px(), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
         ).astype(np.float64)
-        grow_x, grow_y = (beyond[1] - beyond[2]) * 0.5, (beyond[3] - beyond[4]) * 0.5
-        # How pixels of the crop change with the point.
+        # How pixels of the crop, and so the distance, change with the point.
         A = view.surface.pixels_per_slope
+        grow_x, grow_y = (beyond[1] - beyond[2]) * 0.5, (beyond[3] - beyond[4]) * 0.5
         gx, gy = grow_x * A[0, 0] + grow_y * A[1, 0], grow_x * A[0, 1] + grow_y * A[1, 1]
         metres = X[2] / math.sqrt(abs(float(np.linalg.det(A))))
         over = beyond[0] * metres
-        self._error[last:] = -over
-        direction = self._direction[:, last:]
-        per_z = metres / X[2]
+        self._error[part] = -over
+        direction, per_z = self._direction[:, part], metres / X[2]
         direction[0], direction[1] = gx * per_z, gy * per_z
         np.multiply(direction[0] * X[0] + direction[1] * X[1], -1.0 / X[2], out=direction[2])
-        weight = self._weight[last:]
-        np.multiply(np.abs(facing) < _RIM_TURN, over < _RIM_LIMIT_M, out=weight)
-        weight *= beyond[0] > 0.0
-        weight *= huber(over, _RIM_HUBER_M)
-        # As many equations as there are points of the rim on the outline, each worth a few.
-        weight /= _RIM_SIGMA_M
+        weight = self._weight[part]
+        np.multiply(over > 0.0, over < _RIM_LIMIT_M, out=weight)
+        weight *= huber(over, _RIM_HUBER_M) / _RIM_SIGMA_M
+
+
+_ASIDE = np.array(
+    [[0.0, 1.0, -1.0, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0, -1.0]], dtype=np.float32
+).reshape(2, 5, 1)

@@ -10,9 +10,11 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from rtrecon.errors import DataError
 from rtrecon.geometry.head_fit import linear_start
@@ -25,17 +27,20 @@ from rtrecon.head.points import LANDMARKS, HeadPoints, head_points
 from rtrecon.types import Expression, Float32Array, Float64Array
 
 __all__ = [
-    "LOG_SIZE_SIGMA",
-    "MODES",
+    "MIN_POINTS",
     "MODE_SIGMA",
-    "SHAPE_SIGMA",
     "coefficients_of",
+    "eliminate",
     "fit_head",
+    "new_person",
     "placed_head",
+    "prior_of",
 ]
 
 logger = logging.getLogger(__name__)
 
+MIN_POINTS = 30
+"""Of depth: with fewer there is nothing to fit to."""
 MODES = 40
 """Of identity: those after them move the face by less than 0.2 mm."""
 MODE_SIGMA = 1.0
@@ -46,9 +51,8 @@ LOG_SIZE_SIGMA = 0.05
 
 _POINTS = 400
 _STEPS, _POSE_STEPS = 6, 2  # in the first ones the head is the mean
-_ROTATION_SIGMA_RAD = math.radians(2.0)
+_ROTATION_SIGMA_RAD = math.radians(1.3)
 _STEP_RAD = 0.5  # a step no longer than where the linearisation holds
-_MIN_POINTS = 30
 _INNER = slice(17, LANDMARKS)  # without the contour of the jaw, which slides when turned
 _SIZES = (0.5, 2.0)  # beyond, it is no head
 
@@ -132,13 +136,18 @@ def new_person() -> PersonShape:
 
 def coefficients_of(expression: Expression | None, model: HeadModel) -> Float32Array:
     """(51,) in the model's order; nothing for those that are not given or not finite."""
-    values = np.zeros(len(model.expression_names), dtype=np.float32)
-    if expression is not None:
-        for k, name in enumerate(model.expression_names):
-            value = expression.get(name, 0.0)
-            if math.isfinite(value):
-                values[k] = min(max(value, 0.0), 1.0)
-    return values
+    if expression is None:
+        return np.zeros(len(model.expression_names), dtype=np.float32)
+    values = np.append(np.asarray(expression), np.float32(0.0))
+    values[~np.isfinite(values)] = 0.0
+    chosen = values[_places(expression.names, model.expression_names)]
+    return np.asarray(np.clip(chosen, 0.0, 1.0), dtype=np.float32)
+
+
+@lru_cache(maxsize=8)
+def _places(names: tuple[str, ...], wanted: tuple[str, ...]) -> npt.NDArray[np.intp]:
+    """Where each of ``wanted`` is among ``names``; one past the last if it is not."""
+    return np.array([names.index(name) if name in names else len(names) for name in wanted])
 
 
 def _start(mean: FittedHead, points: HeadPoints, view: View) -> Guess:
@@ -172,7 +181,7 @@ def _solve(
         guess = replace(start, weights=np.concatenate([person.solve(), start.weights[modes:]]))
     for step_number in range(_STEPS):
         equations.set(view, guess)
-        if equations.count < _MIN_POINTS:
+        if equations.count < MIN_POINTS:
             return None
         A, b = equations.normal()
         used = POSE if step_number < _POSE_STEPS else len(b)
@@ -217,14 +226,28 @@ def _learn(
     A, b = equations.normal()
     A.flat[:: len(b) + 1] += prior_of(equations.points)
     b[POSE + modes :] += SHAPE_SIGMA**-2 * (network - guess.weights[modes:])
+    parts = eliminate(A, b, modes)
+    if parts is not None:
+        information, toward, _ = parts
+        person.add(information, toward + information @ guess.weights[:modes], guess.R)
+
+
+def eliminate(
+    A: Float64Array, b: Float64Array, modes: int
+) -> tuple[Float64Array, Float64Array, Float64Array] | None:
+    """Normal equations of the identity's change with all else eliminated, (modes, modes) and
+    (modes,), and the step of all else (p - modes,) while the identity stays; None if there is
+    none."""
     own, rest = np.arange(POSE, POSE + modes), np.r_[:POSE, POSE + modes : len(b)]
+    across = A[np.ix_(rest, own)]
     try:
-        through = np.linalg.solve(A[np.ix_(rest, rest)], A[np.ix_(rest, own)])
+        through = np.linalg.solve(A[np.ix_(rest, rest)], np.column_stack([across, b[rest]]))
     except np.linalg.LinAlgError:
-        return
-    information = A[np.ix_(own, own)] - A[np.ix_(own, rest)] @ through
-    toward = b[own] - through.T @ b[rest] + information @ guess.weights[:modes]
-    person.add(information, toward, guess.R)
+        return None
+    if not np.isfinite(through).all():
+        return None
+    information = A[np.ix_(own, own)] - across.T @ through[:, :modes]
+    return information, b[own] - across.T @ through[:, modes], through[:, modes]
 
 
 def _rotation_vector(R: Float64Array) -> Float64Array:
