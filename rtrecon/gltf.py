@@ -139,12 +139,15 @@ class GlbBuffer:
 
 
 def encode_texture(texture_rgb: npt.NDArray[np.uint8], suffix: str, options: list[int]) -> bytes:
-    """A (h, w, 3) RGB picture as the file that ``suffix`` names, by OpenCV's ``options``.
+    """A (h, w, 3) RGB or (h, w, 4) RGBA picture as the file that ``suffix`` names, by OpenCV's
+    ``options``.
 
     Raises:
         OutputError: OpenCV cannot.
     """
-    done, encoded = cv2.imencode(suffix, cv2.cvtColor(texture_rgb, cv2.COLOR_RGB2BGR), options)
+    has_alpha = texture_rgb.shape[2] == 4
+    swap = cv2.COLOR_RGBA2BGRA if has_alpha else cv2.COLOR_RGB2BGR
+    done, encoded = cv2.imencode(suffix, cv2.cvtColor(texture_rgb, swap), options)
     if not done:
         raise OutputError(f"a texture of {texture_rgb.shape} could not be encoded as {suffix}")
     return encoded.tobytes()

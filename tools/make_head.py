@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import open3d as o3d
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from rtrecon.train.face_model import ARKIT_NAMES, LANDMARKS_68, PARTS, FaceModel
@@ -30,7 +32,7 @@ KEPT = {
     "head_neck": (*PARTS["head_neck"], None),
     "mouth_socket": (*PARTS["mouth_socket"], None),
     "eye_sockets": (*PARTS["eye_sockets"], None),
-    "gums_tongue": (*PARTS["gums_tongue"], 2000),
+    "gums_tongue": (*PARTS["gums_tongue"], 3000),
     "teeth": (*PARTS["teeth"], 3000),
     "eye_left": (21451, 22221, None),  # the sclera alone
     "eye_right": (23021, 23791, None),
@@ -62,13 +64,13 @@ def main() -> None:
     with np.load(arguments.face_model) as data:
         uv, uv_triangles = data["uv"].astype(np.float64), data["FT"]
 
-    triangles, corners, chosen, parts = _surface(model, uv, uv_triangles)
+    alone = np.eye(len(ARKIT_NAMES), dtype=np.float32)
+    triangles, corners, chosen, parts = _surface(model, uv, uv_triangles, alone)
     place = np.full(len(model.vertices), -1)
     place[chosen] = np.arange(len(chosen))
     irises = [model.vertices[iris].mean(axis=0, dtype=np.float64) for iris in IRISES]
     origin = (irises[0] + irises[1]) / 2.0
     vertices = (model.vertices[chosen] - origin) * AXES * 0.01
-    alone = np.eye(len(ARKIT_NAMES), dtype=np.float32)
     weights = np.array([model.from_arkit(row) for row in alone])
     expression = np.tensordot(weights, model.expression[:, chosen], 1) * AXES * 0.01
     expression[np.abs(expression) < 2e-5] = 0.0  # a fiftieth of a millimetre
@@ -109,7 +111,7 @@ def main() -> None:
     )
 
 
-def _surface(model, uv, uv_triangles):
+def _surface(model, uv, uv_triangles, alone):
     """Triangles (m, 3) of ICT's vertices, their (m, 3, 2) places in the texture, the vertices that
     are kept, and first and last+1 of each part among these."""
     flat = np.zeros((len(model.vertices), 2))
@@ -128,7 +130,16 @@ def _surface(model, uv, uv_triangles):
         triangles, corners = model.triangles[inside], uv[uv_triangles[inside]]
         if limit is not None and limit < len(triangles):
             border = np.unique(model.triangles[across]) if across.any() else np.zeros(0, int)
-            triangles = _fewer(model.vertices, triangles, limit, border)
+            # Apart, and with the mouth open: teeth that touch at rest are not to be joined.
+            jaw = model.from_arkit(alone[ARKIT_NAMES.index("jawOpen")])
+            opened = model.vertices + np.tensordot(jaw, model.expression, 1)
+            whole = len(triangles)
+            triangles = np.concatenate(
+                [
+                    _fewer(opened, own, max(limit * len(own) // whole, 4), border)
+                    for own in _separate(triangles)
+                ]
+            )
             corners = flat[triangles]
         kept_triangles.append(np.concatenate([triangles, model.triangles[across]]))
         corners = np.concatenate([corners, uv[uv_triangles[across]]])
@@ -143,6 +154,18 @@ def _surface(model, uv, uv_triangles):
         for k, name in enumerate(names)
     }
     return triangles, np.concatenate(kept_corners), chosen, parts
+
+
+def _separate(triangles):
+    """The triangles of each connected surface."""
+    used, index = np.unique(triangles, return_inverse=True)
+    index = index.reshape(-1, 3)
+    graph = coo_matrix(
+        (np.ones(index.size), (index.ravel(), np.roll(index, 1, axis=1).ravel())),
+        shape=(len(used), len(used)),
+    )
+    _, label = connected_components(graph, directed=False)
+    return [triangles[label[index[:, 0]] == k] for k in range(label.max() + 1)]
 
 
 def _fewer(vertices, triangles, limit, border):

@@ -1,7 +1,8 @@
 """A rigged head as GLB (glTF 2.0, binary).
 
 y up, z out of the face, metres, origin between the eyes. One skinned mesh with a primitive a
-material; 52 morph targets named by ARKit, with sparse accessors; one texture.
+material; 52 morph targets named by ARKit, with sparse accessors; one texture, and a small one with
+the lashes' strokes, which are clear between.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from rtrecon.gltf import (
     encode_texture,
 )
 from rtrecon.head.animation import HeadAnimation
+from rtrecon.head.lashes import lash_texture, lash_uv
 from rtrecon.head.rig import Piece, RiggedHead
 from rtrecon.types import Float32Array, Float64Array
 
@@ -106,7 +108,11 @@ class HeadScene:
             nodes.append(node)
         root = next(joint_nodes[joint.name] for joint in rigged.joints if joint.parent is None)
         jpeg = encode_texture(rigged.texture, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-        image = {"mimeType": "image/jpeg", "name": "head", "bufferView": binary.add_bytes(jpeg)}
+        images = [{"mimeType": "image/jpeg", "name": "head", "bufferView": binary.add_bytes(jpeg)}]
+        if any(piece.name == "lashes" for piece in rigged.pieces):
+            png = encode_texture(lash_texture(rigged), ".png", [cv2.IMWRITE_PNG_COMPRESSION, 9])
+            view = binary.add_bytes(png)
+            images.append({"mimeType": "image/png", "name": "lashes", "bufferView": view})
         document: dict[str, Any] = {
             "asset": {"version": "2.0", "generator": f"rtrecon {__version__}"},
             "scene": 0,
@@ -129,9 +135,9 @@ class HeadScene:
                 }
             ],
             "materials": [_material(piece.name) for piece in rigged.pieces],
-            "images": [image],
+            "images": images,
             "samplers": [TEXTURE_SAMPLER],
-            "textures": [{"source": 0, "sampler": 0}],
+            "textures": [{"source": k, "sampler": 0} for k in range(len(images))],
         }
         return cls(document, binary, 0, joint_nodes)
 
@@ -187,6 +193,8 @@ def _primitive(
     )
     kinds, indices = np.unique(pairs, axis=0, return_inverse=True)
     at, uv = kinds[:, 0], rigged.uv[kinds[:, 1]]
+    if piece.name == "lashes":
+        uv = lash_uv(uv)
     component = UNSIGNED_SHORT if len(at) < 1 << 16 else UNSIGNED_INT
     joints = np.argsort(-rigged.weights[at], axis=1, kind="stable")[:, :4]
     weights = np.take_along_axis(rigged.weights[at], joints, axis=1)
@@ -233,13 +241,13 @@ def _material(name: str) -> dict[str, Any]:
     material: dict[str, Any] = {
         "name": name,
         "pbrMetallicRoughness": {
-            "baseColorTexture": {"index": 0},
+            "baseColorTexture": {"index": int(name == "lashes")},
             "metallicFactor": 0.0,
             "roughnessFactor": _ROUGHNESS.get(name, 0.9),
         },
     }
     if name == "lashes":
-        material["doubleSided"] = True
+        material |= {"doubleSided": True, "alphaMode": "BLEND"}
     return material
 
 

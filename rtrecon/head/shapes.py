@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rtrecon.expression.names import ARKIT_NAMES
+from rtrecon.head.lids import closed_lids
 from rtrecon.head.model import HeadModel
 from rtrecon.head.tongue import tongue_out
 from rtrecon.types import Float32Array, Float64Array
@@ -31,6 +32,8 @@ def person_shapes(model: HeadModel, vertices: Float32Array) -> Float32Array:
         if _is_of_eyes(name):
             moved = moved[~_in_mouth(model)[moved]]
         shapes[index[name], moved] = np.einsum("nij,nj->ni", stretch[moved], shape[moved])
+    for eye, name in enumerate(("eyeBlinkLeft", "eyeBlinkRight")):
+        shapes[index[name]] = closed_lids(model, vertices, shapes[index[name]], eye)
     shapes[index["tongueOut"]] = tongue_out(model, vertices)
     return shapes
 

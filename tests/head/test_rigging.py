@@ -96,7 +96,7 @@ def test_tongue_out_moves_the_tongue_alone(model: HeadModel, rigged: RiggedHead)
     others = np.setdiff1d(np.arange(len(moved)), part(model, "gums_tongue"))
     assert moved[others].max() == 0.0
     out = rigged.shapes[ARKIT_NAMES.index("tongueOut")]
-    assert 0.02 < -out[:, 2].min() < 0.035
+    assert 0.02 < -out[:, 2].min() < 0.04
     jaw = rigged.shapes[ARKIT_NAMES.index("jawOpen")]
     open_mouth = rigged.vertices + jaw
     tip = (open_mouth + out)[moved.argmax()]
