@@ -66,6 +66,11 @@ COMMANDS = {
         "rtrecon.commands.outputs:run_outputs",
         "list what results can go to, and what each needs",
     ),
+    "take": Command(
+        "rtrecon.commands.take:TakeConfig",
+        "rtrecon.commands.take:run_take",
+        "say what is in a take, or write it as CSV, BVH or an animated GLB",
+    ),
     "avatar-check": Command(
         "rtrecon.commands.avatar_check:AvatarCheckConfig",
         "rtrecon.commands.avatar_check:run_avatar_check",

@@ -264,8 +264,7 @@ class LiveSession:
         watchers = [o for o in self._outputs if o.needs_pictures]
         others = [o for o in self._outputs if not isinstance(o, _Callback)]
         has_pictures = take.video is not None and bool(watchers or not others)
-        source = TakeSource(take, pictures=has_pictures, loop=self._loop)
-        stack.enter_context(source)
+        source = stack.enter_context(TakeSource(take, pictures=has_pictures, loop=self._loop))
         reconstructor = self._reconstructor(stack) if has_pictures else None
         if reconstructor is not None:
             _say_if_slow(reconstructor)

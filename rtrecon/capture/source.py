@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 import cv2
 
@@ -87,7 +87,8 @@ class Source(abc.ABC):
             t_capture_ns = time.monotonic_ns()
             image = self.retrieve()
             if image is not None:
-                frame = Frame(image, self._index, t_capture_ns, self.intrinsics, self.t_media_ns)
+                index = self._index if self.index is None else self.index
+                frame = Frame(image, index, t_capture_ns, self.intrinsics, self.t_media_ns)
                 self._index += 1
                 return frame
             self.note_corrupt()
@@ -106,7 +107,7 @@ class Source(abc.ABC):
         while (frame := self.read()) is not None:
             yield frame
 
-    def __enter__(self) -> Source:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
