@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
+import numpy.typing as npt
 
 from rtrecon.geometry.mesh import vertex_normals
 from rtrecon.head.regions import Regions
 from rtrecon.head.view import View, sample
 from rtrecon.types import Float32Array, Float64Array
 
-__all__ = ["hair_out"]
+__all__ = ["grain_of", "hair_out", "hair_rim"]
 
 _INWARD_M, _OUTWARD_M, _STEP_M = 0.008, 0.050, 0.001
+_RIM_M = (0.004, 0.014)  # inside the outline, where hair's colour is looked for
+_ABOVE_M = -0.040  # head frame: as high as hair is on most heads
+_GRAIN_M, _GRAIN_MOST = 0.024, 0.09  # of a patch, and of its logarithm's spread
+_TEXTURE_M = 0.7  # about what the texture's side shows of the head
 _EDGE_ON = 0.30  # cosine below which a vertex is taken to lie on the outline
 
 
@@ -53,3 +59,54 @@ def hair_out(
     weight[chosen] = on_edge[chosen] * found
     moved[chosen] = np.where(found, length, 0.0)[:, None] * across
     return weight, moved
+
+
+def hair_rim(view: View) -> npt.NDArray[np.intp]:
+    """Flat indices of the image's pixels a little inside the outline, above the ears."""
+    size = len(view.image)
+    scale = len(view.outline) / size
+    inside = (view.outline > 0.5).astype(np.uint8)
+    depth = cv2.distanceTransform(inside, cv2.DIST_L2, 5) / (view.px_per_m * scale)
+    chosen = (depth > _RIM_M[0]) & (depth < _RIM_M[1]) & (view.known > 0.5)
+    rows, columns = np.nonzero(chosen)
+    # Heights in the head frame, of a plane through its middle.
+    M = np.linalg.inv(np.vstack([view.M_image_picture, [0, 0, 1]]))[:2]
+    at = (np.stack([columns, rows], axis=1) + 0.5) / scale - 0.5
+    picture = at @ M[:, :2].T + M[:, 2]
+    i, t = view.face.intrinsics, view.fitted.t
+    ray = (picture - (i.cx, i.cy)) / (i.fx, i.fy) * t[2] - t[:2]
+    above = ray @ view.fitted.R[:2, 1] < _ABOVE_M
+    x, y = np.clip(np.rint(at[above]), 0, size - 1).astype(np.intp).T
+    return np.asarray(y * size + x)
+
+
+def grain_of(view: View, size: int) -> Float32Array:
+    """(size, size) float32 around one: a texture with the spectrum of the hair that is seen.
+
+    White noise convolved with one patch of it (Galerne, Gousseau and Morel, "Random phase
+    textures", 2011): no lock of hair is seen twice.
+    """
+    flat = np.ones((size, size), dtype=np.float32)
+    rim = hair_rim(view)
+    if len(rim) < 50:
+        return flat
+    width = len(view.image)
+    side = int(np.clip(round(_GRAIN_M * view.px_per_m), 6, 256)) | 1
+    rows, columns = np.divmod(rim, width)
+    # The patch in the picture that holds most of the rim.
+    count = np.zeros((width, width), dtype=np.float32)
+    count[rows, columns] = 1.0
+    full = cv2.boxFilter(count, -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
+    y, x = np.unravel_index(int(full.argmax()), full.shape)
+    y, x = (int(np.clip(v - side // 2, 0, width - side)) for v in (y, x))
+    luma = np.log(np.maximum(view.image[y : y + side, x : x + side].mean(axis=2), 8.0))
+    luma = luma.astype(np.float32)
+    luma -= cv2.GaussianBlur(luma, (0, 0), max(side / 5.0, 1.0))
+    spread = float(luma.std())
+    luma *= np.outer(np.hanning(side), np.hanning(side)).astype(np.float32)
+    spot_px = max(3, round(size * _GRAIN_M / _TEXTURE_M)) | 1
+    spot = cv2.resize(luma, (spot_px, spot_px), interpolation=cv2.INTER_AREA)
+    noise = np.random.default_rng(0).standard_normal((size, size), dtype=np.float32)
+    grain = cv2.filter2D(noise, -1, spot - spot.mean(), borderType=cv2.BORDER_REFLECT)
+    grain *= min(spread, _GRAIN_MOST) / max(float(grain.std()), 1e-6)
+    return np.asarray(np.exp(np.clip(grain, -0.5, 0.5)), dtype=np.float32)

@@ -18,7 +18,7 @@ _GUMS, _TONGUE = np.array([168.0, 92.0, 88.0]), np.array([178.0, 98.0, 94.0])
 _MOUTH = np.array([104.0, 46.0, 44.0])
 _SCLERA, _SCLERA_EDGE = np.array([226.0, 220.0, 214.0]), np.array([202.0, 178.0, 170.0])
 _BROWN = np.array([92.0, 62.0, 44.0])
-_LASHES = np.array([38.0, 28.0, 24.0])
+_LASHES = np.array([58.0, 42.0, 36.0])
 # Angles from the eye's front, as seen from its middle.
 _PUPIL_DEG, _IRIS_DEG, _SOFT_DEG = 8.5, 23.0, 1.6
 _IRIS_M = 0.0059  # radius
@@ -134,14 +134,16 @@ def eye_color(view: View, vertices_camera: Float32Array) -> Float64Array:
         rows, columns = np.mgrid[: patch.shape[0], : patch.shape[1]].astype(np.float64)
         rows += max(y0, 0)
         columns += max(x0, 0)
-        near = (np.hypot(columns - x, rows - y) < radius) & (np.abs(rows - y) < 0.42 * high)
+        near = (np.hypot(columns - x, rows - y) < 0.8 * radius) & (np.abs(rows - y) < 0.3 * high)
         found.append(patch[near][:, ::-1].astype(np.float64))
     colors = np.concatenate(found) if found else np.zeros((0, 3))
     if len(colors) < 12:
         return _BROWN
     # The pupil is darker, lights and sclera are brighter.
     luma = colors @ (0.299, 0.587, 0.114)
-    low, high_luma = np.quantile(luma, (0.25, 0.6))
+    low, high_luma = np.quantile(luma, (0.25, 0.65))
     color = np.median(colors[(luma >= low) & (luma <= high_luma)], axis=0)
-    color = color * np.clip(70.0 / max(float(color.mean()), 1.0), 1.0, 1.6)
+    color = color * np.clip(76.0 / max(float(color.mean()), 1.0), 1.0, 2.0)
+    # Small eyes take on the lids' red: what is darker than grey is brown.
+    color = color + 0.4 * np.clip((color[0] - color[2]) / 20.0, 0.0, 1.0) * (_BROWN - color)
     return np.asarray(np.clip(color, 20.0, 190.0))

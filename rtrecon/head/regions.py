@@ -28,7 +28,8 @@ class Regions:
 
     ``scalp`` (n,): where hair grows on most heads. ``ear`` (n,): the pinnae. ``coarse`` (n,): how
     far the network's depth, blurred at lids, lips, nostrils and ears, may be followed. ``neck``
-    (n,): below the jaw. ``outside`` (n,): skin, not a socket. ``follow`` (m,): the membrane's
+    (n,): below the jaw, by ``below_jaw_m`` (n,) metres. ``lips`` (n,): their red;
+    ``between_lips`` (n,): their inner rim. ``outside`` (n,): skin, not a socket. ``follow`` (m,): the membrane's
     vertex that each vertex of the lashes moves with.
     """
 
@@ -36,6 +37,9 @@ class Regions:
     ear: Float64Array
     coarse: Float64Array
     neck: Float64Array
+    below_jaw_m: Float64Array
+    lips: Float64Array
+    between_lips: Float64Array
     outside: Float64Array
     follow: npt.NDArray[np.intp]
 
@@ -64,12 +68,19 @@ def regions_of(model: HeadModel) -> Regions:
     # The jaw runs from the chin to below the ear; the neck is under it.
     jaw = np.interp(z, [-0.02, 0.05, 0.10, 0.2], [0.124, 0.10, 0.065, 0.075])
     neck = np.clip((y - jaw) / 0.01, 0.0, 1.0) * outside * (1.0 - scalp)
+    inner_lip = _distance(V, marks[60:68])
+    corner = _distance(V, marks[[48, 54]])
+    between = np.maximum(1.0 - _ramp(inner_lip, 0.003, 0.005), 1.0 - _ramp(corner, 0.003, 0.006))
+    lips = (_distance(V, marks[[50, 51, 52, 56, 57, 58]]) < 0.003) & (inner_lip > 0.003)
     lashes = model.vertices[model.parts["lashes"]]
     return Regions(
         scalp * outside,
         ear_soft * outside,
         coarse,
         neck,
+        np.maximum(y - jaw, 0.0) * outside,
+        lips * outside,
+        between * outside,
         outside,
         nearest(lashes, model.vertices[:skin]),
     )

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from rtrecon.geometry.mesh import UInt8Array, vertex_normals
+from rtrecon.head.hair import grain_of, hair_rim
 from rtrecon.head.layout import Layout, layout_of
 from rtrecon.head.membrane import Membrane, membrane_of
 from rtrecon.head.model import PART_NAMES, HeadModel
@@ -26,11 +27,12 @@ TEXTURE_PX = 2048
 
 _BAKED_PX = 1024  # of a picture with fewer pixels a metre than the next
 _FINE_PX_PER_M = 4000.0
-_FACING = (0.24, 0.62)  # cosines: nothing is taken beyond 76 degrees
+_FACING = (0.30, 0.65)  # cosines
+_HAIR_FACING = (0.26, 0.5)  # nothing is taken beyond 75 degrees
 _VISIBLE_PX = 400  # side of the picture in which it is asked what stands in front
 _SLACK_M = 0.005
-_SKIN_SPREAD = 22.0  # of the chroma of skin, in Lab: beside it is a collar, or the wall
-_COLOR_REACH_M, _COLOR_FADE_M = 0.006, 0.045
+_SKIN_SPREAD = 11.0  # of the chroma of skin, in Lab: beside it is a collar, or the wall
+_COLOR_REACH_M, _COLOR_FADE_M = 0.006, 0.022
 _LIGHT_SHARE, _LIGHT_LIMIT = 0.55, 1.45
 _MIRRORED = 0.6
 
@@ -66,7 +68,7 @@ def bake(
     baked = size if fine else min(size, _BAKED_PX)
     layout = layout_of(model, min(baked, _BAKED_PX))
     looks = [_look(view, vertices) for view, vertices in zip(views, seen, strict=True)]
-    tones = _tones(views[0], looks, regions)
+    tones = _tones(views, looks, regions)
     looks = [_plausible(look, tones, regions, membrane) for look in looks]
     gain = _evened(model, rest, looks, regions)
     weight = np.sum([look.weight for look in looks], axis=0)
@@ -74,7 +76,7 @@ def bake(
     color = color / np.maximum(weight, 1e-6)[:, None] * gain[:, None]
     base = _base(model, membrane, regions, weight, color, tones)
     own, mirrored = _detail(model, layout, views, looks, baked)
-    texture = _composed(layout, baked, base, own, mirrored)
+    texture = _composed(layout, baked, base, own, mirrored, regions, grain_of(views[0], baked))
     if baked != size:
         large = cv2.resize(texture, (size, size), interpolation=cv2.INTER_CUBIC)
         texture = np.asarray(large, dtype=np.float32)
@@ -108,26 +110,29 @@ def _look(view: View, vertices: Float32Array) -> _Seen:
     # A little inside the outline: the wall's colour has bled into its edge.
     inside = sample(cv2.erode(view.outline, np.ones((5, 5), np.uint8)), at)
     inside = inside * sample(cv2.erode(view.known, np.ones((3, 3), np.uint8)), at)
-    low, high = _FACING
+    low, high = (
+        at + regions.scalp * (at_hair - at)
+        for at, at_hair in zip(_FACING, _HAIR_FACING, strict=True)
+    )
     weight = np.clip((facing - low) / (high - low), 0.0, 1.0) * shown * (inside > 0.5)
     weight *= regions.outside
     # Let it fade before it ends, so that there is no edge.
     faded = membrane.smooth(weight[:, None], 5)[:, 0]
-    weight = np.minimum(weight, np.clip(2.0 * faded - 0.6, 0.0, 1.0) ** 2)
+    weight = np.minimum(weight, np.clip(1.7 * faded - 0.3, 0.0, 1.0))
     small = cv2.GaussianBlur(view.image, (0, 0), max(0.6, 0.0012 * view.px_per_m))
     color = sample(small, pixels[:count])[:, ::-1].astype(np.float64)
     return _Seen(pixels[:count], weight, color)
 
 
-def _tones(view: View, looks: Sequence[_Seen], regions: Regions) -> _Tones:
-    """The person's skin: the median of the face; hair: of what is seen high on the scalp."""
+def _tones(views: Sequence[View], looks: Sequence[_Seen], regions: Regions) -> _Tones:
+    """The person's skin: the median of the face; hair: of what is along the head's outline."""
     weight = np.concatenate([look.weight for look in looks])
     color = np.concatenate([look.color for look in looks])
     n = len(looks)
     face = np.tile(regions.coarse * (1.0 - regions.scalp) * (1.0 - regions.neck), n)
     skin = _median(color, (weight > 0.5) & (face > 0.9), np.array([198.0, 160.0, 138.0]))
-    hair = _median(color, (weight > 0.05) & (np.tile(regions.scalp, n) > 0.9), skin * 0.4)
-    del view
+    rim = np.concatenate([view.image.reshape(-1, 3)[hair_rim(view)][:, ::-1] for view in views])
+    hair = _median(rim.astype(np.float64), np.ones(len(rim), np.bool_), skin * 0.4)
     return _Tones(skin, hair)
 
 
@@ -138,17 +143,29 @@ def _median(color: Float64Array, chosen: np.ndarray, default: Float64Array) -> F
 
 
 def _plausible(look: _Seen, tones: _Tones, regions: Regions, membrane: Membrane) -> _Seen:
-    """Without what is no skin below the jaw and at the ears: collars, hair over them, the wall."""
-    lab = _lab(look.color)
-    skin = _lab(tones.skin[None])[0]
-    apart = np.hypot(lab[:, 1] - skin[1], lab[:, 2] - skin[2]) + 0.35 * np.maximum(
-        np.abs(lab[:, 0] - skin[0]) - 25.0, 0.0
-    )
-    like = np.clip(2.0 - apart / _SKIN_SPREAD, 0.0, 1.0)
-    where = np.clip(regions.neck * 1.5, 0.0, 1.0)
-    keep = 1.0 - where * (1.0 - like)
-    keep = np.minimum(keep, membrane.smooth(keep[:, None], 4)[:, 0])
+    """Without what is no skin below the jaw: collars; and no lip between the lips: teeth, the
+    dark of the mouth."""
+    lips = _median(look.color, (look.weight > 0.5) & (regions.lips > 0.9), tones.skin * 0.8)
+    keep = np.ones(len(look.weight))
+    for tone, dark, where in (
+        (tones.skin, 25.0, np.clip(regions.neck * 1.5, 0.0, 1.0)),
+        (lips, 12.0, regions.between_lips),
+    ):
+        apart = _unlike(look.color, tone, dark)
+        keep *= 1.0 - where * (1.0 - np.clip(2.0 - apart / _SKIN_SPREAD, 0.0, 1.0))
+    # Below a collar's edge there is no skin again that counts.
+    keep *= np.clip(1.6 - regions.below_jaw_m / 0.045, 0.0, 1.0)
+    around = membrane.smooth(keep[:, None], 8)[:, 0]
+    keep = np.minimum(keep, np.clip(3.0 * around - 1.9, 0.0, 1.0))
     return _Seen(look.pixels, look.weight * keep, look.color)
+
+
+def _unlike(color: Float64Array, tone: Float64Array, free_luma: float) -> Float64Array:
+    """How far from ``tone`` in Lab; the lightness counts less."""
+    lab, wanted = _lab(color), _lab(tone[None])[0]
+    luma = np.maximum(np.abs(lab[:, 0] - wanted[0]) - free_luma, 0.0)
+    chroma = np.hypot(lab[:, 1] - wanted[1], lab[:, 2] - wanted[2])
+    return np.asarray(chroma + 0.35 * luma)
 
 
 def _lab(color: Float64Array) -> Float64Array:
@@ -268,11 +285,17 @@ def _composed(
     base: Float64Array,
     own: Float32Array,
     mirrored: Float32Array,
+    regions: Regions,
+    grain: Float32Array,
 ) -> Float32Array:
-    smooth = _sized(layout.spread(base.astype(np.float32)), size)
+    """Smooth colours times the pictures' detail, and times hair's grain where there is none."""
+    smooth = _sized(layout.spread(np.column_stack([base, regions.scalp]).astype(np.float32)), size)
     kind = (layout.part < PART_NAMES.index("mouth_socket")).astype(np.uint8)
     skin = cv2.resize(kind, (size, size), interpolation=cv2.INTER_NEAREST)[:, :, None] > 0
     w = own[:, :, 3:]
     other = mirrored[:, :, 3:] * (1.0 - w)
-    ratio = w * own[:, :, :3] + other * mirrored[:, :, :3] + (1.0 - w - other)
-    return np.asarray(smooth * np.where(skin, np.clip(ratio, 0.0, 4.0), 1.0), dtype=np.float32)
+    grain = 1.0 + smooth[:, :, 3:] * (grain[:, :, None] - 1.0)
+    ratio = w * own[:, :, :3] + other * mirrored[:, :, :3] + (1.0 - w - other) * grain
+    return np.asarray(
+        smooth[:, :, :3] * np.where(skin, np.clip(ratio, 0.0, 4.0), 1.0), dtype=np.float32
+    )
