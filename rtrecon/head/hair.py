@@ -16,7 +16,7 @@ __all__ = ["grain_of", "hair_out", "hair_rim"]
 _INWARD_M, _OUTWARD_M, _STEP_M = 0.008, 0.050, 0.001
 _RIM_M = (0.004, 0.014)  # inside the outline, where hair's colour is looked for
 _ABOVE_M = -0.040  # head frame: as high as hair is on most heads
-_GRAIN_M, _GRAIN_MOST = 0.024, 0.09  # of a patch, and of its logarithm's spread
+_GRAIN_M, _GRAIN_MOST = 0.024, 0.065  # of a patch, and of its logarithm's spread
 _TEXTURE_M = 0.7  # about what the texture's side shows of the head
 _EDGE_ON = 0.30  # cosine below which a vertex is taken to lie on the outline
 
@@ -101,7 +101,7 @@ def grain_of(view: View, size: int) -> Float32Array:
     y, x = (int(np.clip(v - side // 2, 0, width - side)) for v in (y, x))
     luma = np.log(np.maximum(view.image[y : y + side, x : x + side].mean(axis=2), 8.0))
     luma = luma.astype(np.float32)
-    luma -= cv2.GaussianBlur(luma, (0, 0), max(side / 5.0, 1.0))
+    luma -= cv2.GaussianBlur(luma, (0, 0), max(side / 8.0, 1.0))
     spread = float(luma.std())
     luma *= np.outer(np.hanning(side), np.hanning(side)).astype(np.float32)
     spot_px = max(3, round(size * _GRAIN_M / _TEXTURE_M)) | 1

@@ -16,11 +16,11 @@ __all__ = ["eye_color", "paint_inner"]
 _TEETH = np.array([226.0, 217.0, 202.0])
 _GUMS, _TONGUE = np.array([168.0, 92.0, 88.0]), np.array([178.0, 98.0, 94.0])
 _MOUTH = np.array([104.0, 46.0, 44.0])
-_SCLERA, _SCLERA_EDGE = np.array([226.0, 220.0, 214.0]), np.array([202.0, 178.0, 170.0])
+_SCLERA, _SCLERA_EDGE = np.array([214.0, 206.0, 200.0]), np.array([190.0, 160.0, 152.0])
 _BROWN = np.array([92.0, 62.0, 44.0])
 _LASHES = np.array([58.0, 42.0, 36.0])
 # Angles from the eye's front, as seen from its middle.
-_PUPIL_DEG, _IRIS_DEG, _SOFT_DEG = 8.5, 23.0, 1.6
+_PUPIL_DEG, _IRIS_DEG, _SOFT_DEG, _GLINT_DEG = 8.5, 23.0, 1.6, 2.4
 _IRIS_M = 0.0059  # radius
 
 
@@ -101,6 +101,13 @@ def _eye(toward: Float32Array, iris: Float64Array) -> Float32Array:
     pupil = np.array([14.0, 12.0, 12.0])
     result = _mix(pupil, colored, angle, _PUPIL_DEG)
     result = _mix(result, sclera, angle, _IRIS_DEG)
+    # The lid's shadow above, and a window's light.
+    up = -toward[:, :, 1] / np.maximum(np.linalg.norm(toward, axis=2), 1e-6)
+    result = result * (1.0 - 0.35 * np.clip((up - 0.10) / 0.35, 0.0, 1.0))[:, :, None]
+    glint = np.array([-0.16, -0.20, -1.0]) / np.linalg.norm([0.16, 0.20, 1.0])
+    cosine = (toward @ glint) / np.maximum(np.linalg.norm(toward, axis=2), 1e-6)
+    away = np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
+    result = _mix(np.array([240.0, 240.0, 240.0]), result, away.astype(np.float32), _GLINT_DEG)
     return np.asarray(result, dtype=np.float32)
 
 
@@ -143,7 +150,7 @@ def eye_color(view: View, vertices_camera: Float32Array) -> Float64Array:
     luma = colors @ (0.299, 0.587, 0.114)
     low, high_luma = np.quantile(luma, (0.25, 0.65))
     color = np.median(colors[(luma >= low) & (luma <= high_luma)], axis=0)
-    color = color * np.clip(76.0 / max(float(color.mean()), 1.0), 1.0, 2.0)
+    color = color * np.clip(60.0 / max(float(color.mean()), 1.0), 0.8, 2.0)
     # Small eyes take on the lids' red: what is darker than grey is brown.
     color = color + 0.4 * np.clip((color[0] - color[2]) / 20.0, 0.0, 1.0) * (_BROWN - color)
     return np.asarray(np.clip(color, 20.0, 190.0))

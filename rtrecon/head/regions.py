@@ -30,7 +30,7 @@ class Regions:
     far the network's depth, blurred at lids, lips, nostrils and ears, may be followed. ``neck``
     (n,): below the jaw, by ``below_jaw_m`` (n,) metres. ``lips`` (n,): their red;
     ``between_lips`` (n,): their inner rim. ``outside`` (n,): skin, not a socket. ``follow`` (m,): the membrane's
-    vertex that each vertex of the lashes moves with.
+    vertex on the lids' rim that each vertex of the lashes moves with.
     """
 
     scalp: Float64Array
@@ -68,11 +68,14 @@ def regions_of(model: HeadModel) -> Regions:
     # The jaw runs from the chin to below the ear; the neck is under it.
     jaw = np.interp(z, [-0.02, 0.05, 0.10, 0.2], [0.124, 0.10, 0.065, 0.075])
     neck = np.clip((y - jaw) / 0.01, 0.0, 1.0) * outside * (1.0 - scalp)
-    inner_lip = _distance(V, marks[60:68])
-    corner = _distance(V, marks[[48, 54]])
-    between = np.maximum(1.0 - _ramp(inner_lip, 0.003, 0.005), 1.0 - _ramp(corner, 0.003, 0.006))
+    # Where skin and mouth meet, and where skin ends at the lids.
+    owners = model.triangles[model.triangles.max(axis=1) < model.parts["mouth_socket"].stop]
+    across = owners[(owners >= skin).any(axis=1) & (owners < skin).any(axis=1)]
+    inner_lip = _distance(V, model.vertices[np.unique(across[across < skin])])
+    between = 1.0 - _ramp(inner_lip, 0.002, 0.005)
     lips = (_distance(V, marks[[50, 51, 52, 56, 57, 58]]) < 0.003) & (inner_lip > 0.003)
     lashes = model.vertices[model.parts["lashes"]]
+    rims = _lid_rims(model)
     return Regions(
         scalp * outside,
         ear_soft * outside,
@@ -82,8 +85,21 @@ def regions_of(model: HeadModel) -> Regions:
         lips * outside,
         between * outside,
         outside,
-        nearest(lashes, model.vertices[:skin]),
+        rims[nearest(lashes, model.vertices[rims])],
     )
+
+
+def _lid_rims(model: HeadModel) -> npt.NDArray[np.intp]:
+    """Vertices on the skin's open borders at the eyes, where the lashes grow."""
+    skin = model.parts["head_neck"].stop
+    inside = model.triangles[(model.triangles < skin).all(axis=1)].astype(np.int64)
+    one, other = inside.ravel(), np.roll(inside, -1, axis=1).ravel()
+    keys = np.minimum(one, other) * skin + np.maximum(one, other)
+    edge, count = np.unique(keys, return_counts=True)
+    border = np.unique(np.concatenate(np.divmod(edge[count == 1], skin)))
+    at = model.vertices[border]
+    near = (np.abs(at[:, 1]) < 0.02) & (np.abs(at[:, 0]) < 0.06) & (at[:, 2] < 0.03)
+    return np.asarray(border[near], dtype=np.intp)
 
 
 def _distance(points: Float64Array, among: Float32Array) -> Float64Array:

@@ -35,16 +35,18 @@ _SKIN_SPREAD = 11.0  # of the chroma of skin, in Lab: beside it is a collar, or 
 _COLOR_REACH_M, _COLOR_FADE_M = 0.006, 0.022
 _LIGHT_SHARE, _LIGHT_LIMIT = 0.55, 1.45
 _MIRRORED = 0.6
+_SHUT_M = 0.002  # between the lips' inner landmarks
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Seen:
     """What a view shows of the membrane's vertices: ``pixels`` (count, 2) of the image,
-    ``weight`` (count,) and ``color`` (count, 3)."""
+    ``weight`` (count,) and ``color`` (count, 3); ``mouth_open`` in [0, 1]."""
 
     pixels: Float32Array
     weight: Float64Array
     color: Float64Array
+    mouth_open: float
 
 
 def bake(
@@ -86,9 +88,10 @@ def bake(
 
 @dataclass(frozen=True, slots=True)
 class _Tones:
-    """``skin`` and ``hair`` (3,) RGB."""
+    """``skin``, ``lips`` and ``hair`` (3,) RGB."""
 
     skin: Float64Array
+    lips: Float64Array
     hair: Float64Array
 
 
@@ -121,7 +124,10 @@ def _look(view: View, vertices: Float32Array) -> _Seen:
     weight = np.minimum(weight, np.clip(1.7 * faded - 0.3, 0.0, 1.0))
     small = cv2.GaussianBlur(view.image, (0, 0), max(0.6, 0.0012 * view.px_per_m))
     color = sample(small, pixels[:count])[:, ::-1].astype(np.float64)
-    return _Seen(pixels[:count], weight, color)
+    lips = vertices[model.landmarks[[61, 62, 63, 65, 66, 67]]]
+    gap_m = float(np.linalg.norm(lips[:3] - lips[:2:-1], axis=1).mean())
+    mouth_open = float(np.clip((gap_m - _SHUT_M) / _SHUT_M, 0.0, 1.0))
+    return _Seen(pixels[:count], weight, color, mouth_open)
 
 
 def _tones(views: Sequence[View], looks: Sequence[_Seen], regions: Regions) -> _Tones:
@@ -132,8 +138,13 @@ def _tones(views: Sequence[View], looks: Sequence[_Seen], regions: Regions) -> _
     face = np.tile(regions.coarse * (1.0 - regions.scalp) * (1.0 - regions.neck), n)
     skin = _median(color, (weight > 0.5) & (face > 0.9), np.array([198.0, 160.0, 138.0]))
     rim = np.concatenate([view.image.reshape(-1, 3)[hair_rim(view)][:, ::-1] for view in views])
-    hair = _median(rim.astype(np.float64), np.ones(len(rim), np.bool_), skin * 0.4)
-    return _Tones(skin, hair)
+    rim = rim.astype(np.float64)
+    other = _unlike(rim, skin, 12.0) > _SKIN_SPREAD
+    # Bald, or with skin between the hair.
+    other = other if other.mean() > 0.25 else np.ones(len(rim), dtype=np.bool_)
+    hair = _median(rim, other, skin * 0.4)
+    lips = _median(color, (weight > 0.5) & (np.tile(regions.lips, n) > 0.9), skin * 0.8)
+    return _Tones(skin, lips, hair)
 
 
 def _median(color: Float64Array, chosen: np.ndarray, default: Float64Array) -> Float64Array:
@@ -145,19 +156,16 @@ def _median(color: Float64Array, chosen: np.ndarray, default: Float64Array) -> F
 def _plausible(look: _Seen, tones: _Tones, regions: Regions, membrane: Membrane) -> _Seen:
     """Without what is no skin below the jaw: collars; and no lip between the lips: teeth, the
     dark of the mouth."""
-    lips = _median(look.color, (look.weight > 0.5) & (regions.lips > 0.9), tones.skin * 0.8)
     keep = np.ones(len(look.weight))
-    for tone, dark, where in (
-        (tones.skin, 25.0, np.clip(regions.neck * 1.5, 0.0, 1.0)),
-        (lips, 12.0, regions.between_lips),
-    ):
-        apart = _unlike(look.color, tone, dark)
-        keep *= 1.0 - where * (1.0 - np.clip(2.0 - apart / _SKIN_SPREAD, 0.0, 1.0))
+    like = np.clip(2.0 - _unlike(look.color, tones.skin, 25.0) / _SKIN_SPREAD, 0.0, 1.0)
+    keep *= 1.0 - np.clip(regions.neck * 1.5, 0.0, 1.0) * (1.0 - like)
     # Below a collar's edge there is no skin again that counts.
     keep *= np.clip(1.6 - regions.below_jaw_m / 0.045, 0.0, 1.0)
     around = membrane.smooth(keep[:, None], 8)[:, 0]
     keep = np.minimum(keep, np.clip(3.0 * around - 1.9, 0.0, 1.0))
-    return _Seen(look.pixels, look.weight * keep, look.color)
+    # An open mouth's teeth are a millimetre beside the lips.
+    keep *= 1.0 - look.mouth_open * regions.between_lips
+    return _Seen(look.pixels, look.weight * keep, look.color, look.mouth_open)
 
 
 def _unlike(color: Float64Array, tone: Float64Array, free_luma: float) -> Float64Array:
@@ -219,13 +227,15 @@ def _base(
     """(count, 3) smooth colours everywhere: seen, mirrored, else skin or hair."""
     count = membrane.count
     prior = tones.skin + regions.scalp[:, None] * (tones.hair - tones.skin)
+    prior = prior + regions.between_lips[:, None] * (tones.lips - prior)
     mirror = model.mirror[:count]
     mirror = np.where(mirror < count, mirror, np.arange(count))
     other = _MIRRORED * weight[mirror] * (1.0 - weight.clip(0.0, 1.0))
     total = weight + other
     mixed = weight[:, None] * color + other[:, None] * color[mirror]
     mixed = mixed / np.maximum(total, 1e-6)[:, None]
-    base = membrane.solve(total.clip(0.0, 1.0), mixed, _COLOR_REACH_M, _COLOR_FADE_M, prior)
+    fade = _COLOR_FADE_M * (1.0 - 0.8 * regions.between_lips)
+    base = membrane.solve(total.clip(0.0, 1.0), mixed, _COLOR_REACH_M, fade, prior)
     return np.asarray(base.clip(0.0, 255.0))
 
 

@@ -35,7 +35,7 @@ _REACH_M, _HAIR_REACH_M = 0.0045, 0.016
 _FADE_M, _HAIR_FADE_M = 0.045, 0.16
 _OTHER_SIDE = 0.25  # confidence in the mirrored side where that alone was seen
 _ROUNDS = 2
-_LASH_LENGTH = 0.4  # without alpha the model's lashes are ribbons
+_LASH_LENGTH = 0.22  # without alpha the model's lashes are ribbons
 _NECK_FACING = (0.35, 0.6)
 # Landmarks one above the other, of the lids and of the lips: at rest they move together.
 _PAIRS = (
