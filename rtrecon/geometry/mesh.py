@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from rtrecon.types import Float32Array
 
-__all__ = ["Int32Array", "Mesh", "UInt8Array", "vertex_normals"]
+__all__ = ["Int32Array", "Mesh", "UInt8Array", "piece_labels", "vertex_normals"]
 
 Int32Array = npt.NDArray[np.int32]
 UInt8Array = npt.NDArray[np.uint8]
@@ -68,3 +68,25 @@ def vertex_normals(vertices: Float32Array, triangles: Int32Array) -> Float32Arra
     length = np.linalg.norm(normals, axis=1, keepdims=True)
     normals = np.where(length > 1e-20, normals / np.maximum(length, 1e-20), (0.0, 0.0, -1.0))
     return normals.astype(np.float32)
+
+
+def piece_labels(triangles: Int32Array, vertex_count: int) -> Int32Array:
+    """(n,) the least vertex index of the connected piece that each vertex is in.
+
+    Labels are lowered along edges with pointer jumping, as in Shiloach and Vishkin, "An
+    O(log n) parallel connectivity algorithm", 1982.
+    """
+    label = np.arange(vertex_count, dtype=np.int32)
+    while True:
+        least = label[triangles].min(axis=1)
+        before = label.copy()
+        for corner in range(3):
+            np.minimum.at(label, label[triangles[:, corner]], least)
+            np.minimum.at(label, triangles[:, corner], least)
+        while True:
+            jumped = label[label]
+            if np.array_equal(jumped, label):
+                break
+            label = jumped
+        if np.array_equal(before, label):
+            return label

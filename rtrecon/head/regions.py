@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from rtrecon.geometry.mesh import piece_labels
 from rtrecon.head.membrane import membrane_of, nearest
 from rtrecon.head.model import HeadModel
 from rtrecon.types import Float32Array, Float64Array
@@ -29,8 +30,9 @@ class Regions:
     ``scalp`` (n,): where hair grows on most heads. ``ear`` (n,): the pinnae. ``coarse`` (n,): how
     far the network's depth, blurred at lids, lips, nostrils and ears, may be followed. ``neck``
     (n,): below the jaw, by ``below_jaw_m`` (n,) metres. ``lips`` (n,): their red;
-    ``between_lips`` (n,): their inner rim. ``outside`` (n,): skin, not a socket. ``follow`` (m,): the membrane's
-    vertex on the lids' rim that each vertex of the lashes moves with.
+    ``between_lips`` (n,): their inner rim; ``lip_pull``
+    (n,): what moves with that rim when the mouth shuts. ``outside`` (n,): skin, not a socket.
+    ``follow`` (m,): the membrane's vertex that each vertex of the lashes moves with, ``lash_root`` (m,) where it grows.
     """
 
     scalp: Float64Array
@@ -40,7 +42,9 @@ class Regions:
     below_jaw_m: Float64Array
     lips: Float64Array
     between_lips: Float64Array
+    lip_pull: Float64Array
     outside: Float64Array
+    lash_root: npt.NDArray[np.intp]
     follow: npt.NDArray[np.intp]
 
 
@@ -68,14 +72,13 @@ def regions_of(model: HeadModel) -> Regions:
     # The jaw runs from the chin to below the ear; the neck is under it.
     jaw = np.interp(z, [-0.02, 0.05, 0.10, 0.2], [0.124, 0.10, 0.065, 0.075])
     neck = np.clip((y - jaw) / 0.01, 0.0, 1.0) * outside * (1.0 - scalp)
-    # Where skin and mouth meet, and where skin ends at the lids.
+    # Where skin and mouth meet.
     owners = model.triangles[model.triangles.max(axis=1) < model.parts["mouth_socket"].stop]
     across = owners[(owners >= skin).any(axis=1) & (owners < skin).any(axis=1)]
     inner_lip = _distance(V, model.vertices[np.unique(across[across < skin])])
     between = 1.0 - _ramp(inner_lip, 0.002, 0.005)
     lips = (_distance(V, marks[[50, 51, 52, 56, 57, 58]]) < 0.003) & (inner_lip > 0.003)
-    lashes = model.vertices[model.parts["lashes"]]
-    rims = _lid_rims(model)
+    lash_root = _lash_roots(model)
     return Regions(
         scalp * outside,
         ear_soft * outside,
@@ -84,22 +87,28 @@ def regions_of(model: HeadModel) -> Regions:
         np.maximum(y - jaw, 0.0) * outside,
         lips * outside,
         between * outside,
+        np.exp(-0.5 * (_distance(V, marks[60:68]) / 0.0045) ** 2) * (z < 0.012),
         outside,
-        rims[nearest(lashes, model.vertices[rims])],
+        lash_root,
+        nearest(model.vertices[lash_root], model.vertices[:skin]),
     )
 
 
-def _lid_rims(model: HeadModel) -> npt.NDArray[np.intp]:
-    """Vertices on the skin's open borders at the eyes, where the lashes grow."""
-    skin = model.parts["head_neck"].stop
-    inside = model.triangles[(model.triangles < skin).all(axis=1)].astype(np.int64)
-    one, other = inside.ravel(), np.roll(inside, -1, axis=1).ravel()
-    keys = np.minimum(one, other) * skin + np.maximum(one, other)
-    edge, count = np.unique(keys, return_counts=True)
-    border = np.unique(np.concatenate(np.divmod(edge[count == 1], skin)))
-    at = model.vertices[border]
-    near = (np.abs(at[:, 1]) < 0.02) & (np.abs(at[:, 0]) < 0.06) & (at[:, 2] < 0.03)
-    return np.asarray(border[near], dtype=np.intp)
+def _lash_roots(model: HeadModel) -> npt.NDArray[np.intp]:
+    """(m,) the vertex at the lid that each of the lashes' grows from: a strip's first in the
+    texture's height, and nearest along it."""
+    part = model.parts["lashes"]
+    uv = np.zeros((len(model.vertices), 2))
+    uv[model.triangles.ravel()] = model.uv[model.uv_triangles.ravel()]
+    strip_of = piece_labels(model.triangles, len(model.vertices))
+    roots = np.arange(part.start, part.stop)
+    for strip in np.unique(strip_of[part]):
+        members = part.start + np.flatnonzero(strip_of[part] == strip)
+        high = uv[members, 1]
+        first = members[high < high.min() + 0.2 * np.ptp(high) + 1e-9]
+        apart = np.abs(uv[members, :1] - uv[first, 0])
+        roots[members - part.start] = first[apart.argmin(axis=1)]
+    return roots
 
 
 def _distance(points: Float64Array, among: Float32Array) -> Float64Array:

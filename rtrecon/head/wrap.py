@@ -35,7 +35,8 @@ _REACH_M, _HAIR_REACH_M = 0.0045, 0.016
 _FADE_M, _HAIR_FADE_M = 0.045, 0.16
 _OTHER_SIDE = 0.25  # confidence in the mirrored side where that alone was seen
 _ROUNDS = 2
-_LASH_LENGTH = 0.22  # without alpha the model's lashes are ribbons
+_LIPS_OVERLAP_M = 0.0003
+_LASH_LENGTH = 0.03  # without alpha the model's lashes are ribbons; the skin shows the person's
 _NECK_FACING = (0.35, 0.6)
 # Landmarks one above the other, of the lids and of the lips: at rest they move together.
 _PAIRS = (
@@ -84,6 +85,7 @@ def wrap(views: Sequence[View]) -> Wrapped:
         d = membrane.solve(weight, target, reach, fade)
     d = np.concatenate([d, _inner(model, regions, d)])
     rest = first.at_rest() + at_rest + d
+    rest += _shut(model, rest, regions)
     seen = tuple(
         view.fitted.to_camera((view.fitted.vertices_head() + field + d).astype(np.float32))
         for view, (field, _) in zip(views, by_landmarks, strict=True)
@@ -91,7 +93,7 @@ def wrap(views: Sequence[View]) -> Wrapped:
     normals = vertex_normals(first.at_rest(), model.triangles)[:count]
     lashes = model.parts["lashes"]
     for vertices in (rest, *seen):
-        roots = vertices[regions.follow]
+        roots = vertices[regions.lash_root]
         vertices[lashes] = roots + _LASH_LENGTH * (vertices[lashes] - roots)
     hair = (d[:count] * normals).sum(axis=1) * regions.scalp
     return Wrapped(rest.astype(np.float32), seen, hair)
@@ -184,6 +186,28 @@ def _both_sides(
     other = target[mirror] * (-1.0, 1.0, 1.0)
     mixed = (weight[:, None] * target + less[:, None] * other) / np.maximum(total, 1e-9)[:, None]
     return total, mixed
+
+
+def _shut(model: HeadModel, rest: Float64Array, regions: Regions) -> Float64Array:
+    """(n, 3) that closes the gap between the lips of a head at rest, half from either side."""
+    moved = np.zeros_like(rest)
+    marks = rest[model.landmarks]
+    upper, lower = marks[[61, 62, 63]], marks[[67, 66, 65]]
+    at = np.concatenate([[marks[60, 0]], upper[:, 0], [marks[64, 0]]])
+    gap = np.concatenate([[0.0], (lower - upper)[:, 1] + _LIPS_OVERLAP_M, [0.0]])
+    count = len(regions.lip_pull)
+    near = np.flatnonzero(regions.lip_pull > 0.01)
+    order = np.argsort(at)
+    shift = 0.5 * np.maximum(np.interp(rest[near, 0], at[order], gap[order]), 0.0)
+    jaw = np.linalg.norm(model.expression[model.expression_names.index("jawOpen")][:count], axis=1)
+    below = jaw[near] > 0.5 * float(np.linalg.norm(_of_jaw(model, 66)))
+    moved[near, 1] = shift * regions.lip_pull[near] * np.where(below, -1.0, 1.0)
+    return moved
+
+
+def _of_jaw(model: HeadModel, landmark: int) -> Float32Array:
+    jaw = model.expression[model.expression_names.index("jawOpen")]
+    return np.asarray(jaw[model.landmarks[landmark]])
 
 
 def _inner(model: HeadModel, regions: Regions, d: Float64Array) -> Float64Array:

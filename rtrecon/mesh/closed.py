@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtrecon.errors import DataError
-from rtrecon.geometry.mesh import Int32Array, Mesh
-from rtrecon.mesh.grid_mesh import piece_labels
+from rtrecon.geometry.mesh import Int32Array, Mesh, piece_labels
 
 __all__ = ["check_closed", "is_closed", "largest_body", "weld", "without_slivers"]
 

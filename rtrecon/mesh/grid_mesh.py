@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from rtrecon.geometry.mesh import Int32Array, Mesh, UInt8Array, vertex_normals
+from rtrecon.geometry.mesh import Int32Array, Mesh, UInt8Array, piece_labels, vertex_normals
 from rtrecon.geometry.surface import grid_triangles
 from rtrecon.types import Float32Array, Float64Array
 
@@ -19,7 +19,6 @@ __all__ = [
     "calm_sides",
     "clean_grid_mesh",
     "close_holes",
-    "piece_labels",
     "trim_border",
 ]
 
@@ -250,25 +249,3 @@ def _largest_piece(triangles: Int32Array, vertex_count: int) -> BoolArray:
     if len(label) == 0:
         return np.zeros(0, dtype=np.bool_)
     return np.asarray(label == np.bincount(label).argmax())
-
-
-def piece_labels(triangles: Int32Array, vertex_count: int) -> Int32Array:
-    """(n,) the least vertex index of the connected piece that each vertex is in.
-
-    Labels are lowered along edges with pointer jumping, as in Shiloach and Vishkin, "An
-    O(log n) parallel connectivity algorithm", 1982.
-    """
-    label = np.arange(vertex_count, dtype=np.int32)
-    while True:
-        least = label[triangles].min(axis=1)
-        before = label.copy()
-        for corner in range(3):
-            np.minimum.at(label, label[triangles[:, corner]], least)
-            np.minimum.at(label, triangles[:, corner], least)
-        while True:
-            jumped = label[label]
-            if np.array_equal(jumped, label):
-                break
-            label = jumped
-        if np.array_equal(before, label):
-            return label

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from rtrecon.geometry.mesh import piece_labels
 from rtrecon.mesh.grid_mesh import (
     calm_border,
     calm_sides,
     clean_grid_mesh,
     close_holes,
-    piece_labels,
     trim_border,
 )
 from tests.mesh.faces import make_face
