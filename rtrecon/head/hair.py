@@ -97,8 +97,8 @@ def grain_of(view: View, size: int) -> Float32Array:
     count = np.zeros((width, width), dtype=np.float32)
     count[rows, columns] = 1.0
     full = cv2.boxFilter(count, -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
-    y, x = np.unravel_index(int(full.argmax()), full.shape)
-    y, x = (int(np.clip(v - side // 2, 0, width - side)) for v in (y, x))
+    middle = divmod(int(full.argmax()), width)
+    y, x = (min(max(v - side // 2, 0), width - side) for v in middle)
     luma = np.log(np.maximum(view.image[y : y + side, x : x + side].mean(axis=2), 8.0))
     luma = luma.astype(np.float32)
     luma -= cv2.GaussianBlur(luma, (0, 0), max(side / 8.0, 1.0))
@@ -107,6 +107,6 @@ def grain_of(view: View, size: int) -> Float32Array:
     spot_px = max(3, round(size * _GRAIN_M / _TEXTURE_M)) | 1
     spot = cv2.resize(luma, (spot_px, spot_px), interpolation=cv2.INTER_AREA)
     noise = np.random.default_rng(0).standard_normal((size, size), dtype=np.float32)
-    grain = cv2.filter2D(noise, -1, spot - spot.mean(), borderType=cv2.BORDER_REFLECT)
-    grain *= min(spread, _GRAIN_MOST) / max(float(grain.std()), 1e-6)
+    spotted = cv2.filter2D(noise, -1, spot - spot.mean(), borderType=cv2.BORDER_REFLECT)
+    grain = spotted * (min(spread, _GRAIN_MOST) / max(float(spotted.std()), 1e-6))
     return np.asarray(np.exp(np.clip(grain, -0.5, 0.5)), dtype=np.float32)

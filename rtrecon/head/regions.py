@@ -32,7 +32,8 @@ class Regions:
     (n,): below the jaw, by ``below_jaw_m`` (n,) metres. ``lips`` (n,): their red;
     ``between_lips`` (n,): their inner rim; ``lip_pull``
     (n,): what moves with that rim when the mouth shuts. ``outside`` (n,): skin, not a socket.
-    ``follow`` (m,): the membrane's vertex that each vertex of the lashes moves with, ``lash_root`` (m,) where it grows.
+    ``follow`` (m,): the membrane's vertex that each vertex of the lashes moves with,
+    ``lash_root`` (m,) where it grows.
     """
 
     scalp: Float64Array

@@ -304,8 +304,8 @@ def _composed(
     skin = cv2.resize(kind, (size, size), interpolation=cv2.INTER_NEAREST)[:, :, None] > 0
     w = own[:, :, 3:]
     other = mirrored[:, :, 3:] * (1.0 - w)
-    grain = 1.0 + smooth[:, :, 3:] * (grain[:, :, None] - 1.0)
-    ratio = w * own[:, :, :3] + other * mirrored[:, :, :3] + (1.0 - w - other) * grain
+    filled = 1.0 + smooth[:, :, 3:] * (grain[:, :, None] - 1.0)
+    ratio = w * own[:, :, :3] + other * mirrored[:, :, :3] + (1.0 - w - other) * filled
     return np.asarray(
         smooth[:, :, :3] * np.where(skin, np.clip(ratio, 0.0, 4.0), 1.0), dtype=np.float32
     )
