@@ -10,7 +10,7 @@ import re
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -63,7 +63,7 @@ class Spec:
 
         A factory takes the target as its parameter ``target``; its other parameters are the
         options, and their annotations (str, int, float, bool, Path, Literal, None) say how
-        the text is read.
+        the text is read. One whose annotation is a dataclass stands for its fields.
 
         Raises:
             ArgumentError: it takes no target, or needs one; an option is not known or not
@@ -88,7 +88,7 @@ class Spec:
                 raise ArgumentError(f"{self.name} has no option {key!r}: it has {has}")
             given[key] = _read(self.name, known[key], value)
         try:
-            return factory(**given)
+            return factory(**_grouped(factory, given))
         except RtreconError:
             raise
         except Exception as error:  # a stranger's may fail in any way
@@ -161,7 +161,27 @@ def _installed(group: str) -> Mapping[str, EntryPoint]:
 
 
 def options_of(factory: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    """What ``factory`` can be given by name, with annotations resolved."""
+    """What ``factory`` can be given by name, with annotations resolved; groups by their fields."""
+    known: dict[str, inspect.Parameter] = {}
+    for name, parameter in _parameters(factory).items():
+        is_group = is_dataclass(parameter.annotation)
+        known |= _parameters(parameter.annotation) if is_group else {name: parameter}
+    return known
+
+
+def _grouped(factory: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """``given`` as ``factory`` takes it: the fields of a group as one value."""
+    arguments = dict(given)
+    for name, parameter in _parameters(factory).items():
+        if is_dataclass(parameter.annotation):
+            fields = [key for key in _parameters(parameter.annotation) if key in arguments]
+            if fields:
+                make: Any = parameter.annotation
+                arguments[name] = make(**{key: arguments.pop(key) for key in fields})
+    return arguments
+
+
+def _parameters(factory: Any) -> dict[str, inspect.Parameter]:
     signature = inspect.signature(factory, eval_str=True)
     return {
         name: parameter

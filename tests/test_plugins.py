@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ from rtrecon import plugins
 from rtrecon.capture import Source, open_source
 from rtrecon.depth.model import load_depth_model
 from rtrecon.errors import ArgumentError, ProviderError, SourceError, UserError
-from rtrecon.plugins import Registry, Spec
+from rtrecon.plugins import Registry, Spec, options_of
 
 Install = Callable[..., None]
 
@@ -243,3 +244,32 @@ def test_an_output_of_another_package(
     code, _, err = run_cli("run", "demo", "--view", "none", "--out", "led:no/led.txt")
     assert code == 2
     assert "led:no/led.txt: no folder no" in err
+
+
+@dataclass(frozen=True)
+class Common:
+    """What several factories can be told."""
+
+    mirror: bool = False
+    gain: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.gain > 5.0:
+            raise ArgumentError("gain must be 5 at most")
+
+
+def in_group(target: str = "here", *, size: int = 3, common: Common = Common()) -> object:
+    return target, size, common
+
+
+def test_a_group_of_options_stands_for_its_fields() -> None:
+    assert list(options_of(in_group)) == ["target", "size", "mirror", "gain"]
+    assert Spec.parse("some").build(in_group) == ("here", 3, Common())
+    built = Spec.parse("some:there?gain=2&size=4").build(in_group)
+    assert built == ("there", 4, Common(False, 2.0))
+    with pytest.raises(ArgumentError, match="gain must be 5 at most"):
+        Spec.parse("some?gain=6").build(in_group)
+    with pytest.raises(ArgumentError, match="gain must be float, not 'much'"):
+        Spec.parse("some?gain=much").build(in_group)
+    with pytest.raises(ArgumentError, match="no option 'common': it has size, mirror, gain"):
+        Spec.parse("some?common=1").build(in_group)

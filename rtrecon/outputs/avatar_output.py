@@ -6,16 +6,26 @@ import abc
 import contextlib
 import re
 import socket
+from dataclasses import dataclass
 from typing import Any
 
 from rtrecon.avatar.frame import AvatarFrame
+from rtrecon.avatar.lids import LidPolicy
 from rtrecon.avatar.stage import AvatarSettings
 from rtrecon.errors import ArgumentError, UserError
 from rtrecon.output import Output, Run
 from rtrecon.outputs.avatar_run import AvatarRun
 from rtrecon.result import LiveResult
 
-__all__ = ["AvatarOutput", "is_here", "look_up", "names_port", "parse_address"]
+__all__ = [
+    "DEFAULTS",
+    "AvatarOptions",
+    "AvatarOutput",
+    "is_here",
+    "look_up",
+    "names_port",
+    "parse_address",
+]
 
 _ADDRESS = re.compile(r"(?:(?P<host>\[[^\]]+\]|[^:\[\]]*))?(?::(?P<port>[^:]*))?")
 
@@ -73,22 +83,48 @@ def is_here(family: int, host: str) -> bool:
     return False
 
 
+@dataclass(frozen=True, slots=True)
+class AvatarOptions:
+    """What every output for avatars can be told.
+
+    Attributes:
+        mirror: as in a mirror.
+        calibrate, gain, lids: see `AvatarSettings`.
+    """
+
+    mirror: bool = False
+    calibrate: bool = True
+    gain: float = 1.0
+    lids: LidPolicy = "wink"
+
+    def __post_init__(self) -> None:
+        _ = self.settings  # fails early
+
+    @property
+    def settings(self) -> AvatarSettings:
+        """Of the chain; outputs with the same share it."""
+        return AvatarSettings(self.calibrate, self.gain, lids=self.lids)
+
+
+DEFAULTS = AvatarOptions()
+"""Not mirrored, and nothing to be set."""
+
+
 class AvatarOutput(Output):
     """Sends one `AvatarFrame` for each result, whether there is a face in it or not.
 
     Args:
         address: host and port.
-        mirror: as in a mirror.
-        settings: of the chain; outputs with the same share it.
+        common: of the chain.
     """
 
     needs_pictures = False
 
-    def __init__(self, address: tuple[str, int], *, mirror: bool, settings: AvatarSettings) -> None:
+    def __init__(self, address: tuple[str, int], common: AvatarOptions) -> None:
         self._address = address
-        self._mirror, self._settings = mirror, settings
+        self._mirror, self._settings = common.mirror, common.settings
         self._avatars = AvatarRun(Run())
-        self._stage = self._avatars.stage(settings)
+        self._stage = self._avatars.stage(self._settings)
 
     @property
     def is_mirrored(self) -> bool:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rtrecon.avatar.lids import LidPolicy
 from rtrecon.avatar.livelink import AngleUnit, LiveLinkEncoder
 from rtrecon.avatar.openseeface import OpenSeeFaceEncoder
 from rtrecon.avatar.osc import OscEncoder
-from rtrecon.avatar.stage import AvatarSettings
 from rtrecon.avatar.vmc import ShapeNames, VmcEncoder
 from rtrecon.avatar.vrm import bone_offsets
 from rtrecon.errors import DataError
 from rtrecon.output import Run
-from rtrecon.outputs.avatar_output import parse_address
+from rtrecon.outputs.avatar_output import DEFAULTS, AvatarOptions, parse_address
 from rtrecon.outputs.datagrams import DatagramOutput
 
 __all__ = [
@@ -27,7 +25,7 @@ _HERE = "127.0.0.1"
 
 
 class OscOutput(DatagramOutput):
-    """See `rtrecon.avatar.osc`; ``mirror``, ``calibrate``, ``gain`` and ``lids`` as everywhere."""
+    """See `rtrecon.avatar.osc`; ``common`` as everywhere."""
 
     name = "osc"
     summary = "head, gaze and 52 coefficients as OSC messages (TouchDesigner, Resonite, VRChat)"
@@ -37,18 +35,14 @@ class OscOutput(DatagramOutput):
         target: str = f"{_HERE}:9000",
         *,
         prefix: str = "/rtrecon",
-        mirror: bool = False,
-        calibrate: bool = True,
-        gain: float = 1.0,
-        lids: LidPolicy = "wink",
+        common: AvatarOptions = DEFAULTS,
     ) -> None:
-        settings = AvatarSettings(calibrate, gain, lids=lids)
         address = parse_address(target, _HERE, 9000)
-        super().__init__(address, OscEncoder(prefix), mirror=mirror, settings=settings)
+        super().__init__(address, OscEncoder(prefix), common)
 
 
 class VmcOutput(DatagramOutput):
-    """See `rtrecon.avatar.vmc`; ``mirror``, ``calibrate``, ``gain`` and ``lids`` as everywhere."""
+    """See `rtrecon.avatar.vmc`; ``common`` as everywhere."""
 
     name = "vmc"
     summary = "VMC protocol (Warudo, VSeeFace, VNyan, Unity, Blender)"
@@ -59,14 +53,10 @@ class VmcOutput(DatagramOutput):
         *,
         names: ShapeNames = "both",
         avatar: Path | None = None,
-        mirror: bool = False,
-        calibrate: bool = True,
-        gain: float = 1.0,
-        lids: LidPolicy = "wink",
+        common: AvatarOptions = DEFAULTS,
     ) -> None:
-        settings = AvatarSettings(calibrate, gain, lids=lids)
         address = parse_address(target, _HERE, 39539)
-        super().__init__(address, VmcEncoder(names), mirror=mirror, settings=settings)
+        super().__init__(address, VmcEncoder(names), common)
         self._names, self._avatar = names, avatar
 
     def open(self, run: Run) -> None:
@@ -88,7 +78,7 @@ class VmcOutput(DatagramOutput):
 
 
 class LiveLinkOutput(DatagramOutput):
-    """See `rtrecon.avatar.livelink`; the other options as everywhere."""
+    """See `rtrecon.avatar.livelink`; ``common`` as everywhere."""
 
     name = "livelink"
     summary = "Live Link Face (Unreal Engine, with its ARKit face support)"
@@ -99,19 +89,15 @@ class LiveLinkOutput(DatagramOutput):
         *,
         subject: str = "rtrecon",
         angle: AngleUnit = "radians",
-        mirror: bool = False,
-        calibrate: bool = True,
-        gain: float = 1.0,
-        lids: LidPolicy = "wink",
+        common: AvatarOptions = DEFAULTS,
     ) -> None:
-        settings = AvatarSettings(calibrate, gain, lids=lids)
         address = parse_address(target, _HERE, 11111)
         encode = LiveLinkEncoder(subject, angle)
-        super().__init__(address, encode, mirror=mirror, settings=settings)
+        super().__init__(address, encode, common)
 
 
 class OpenSeeFaceOutput(DatagramOutput):
-    """See `rtrecon.avatar.openseeface`; the other options as everywhere."""
+    """See `rtrecon.avatar.openseeface`; ``common`` as everywhere."""
 
     name = "openseeface"
     summary = "OpenSeeFace's tracking (VSeeFace and others)"
@@ -120,14 +106,10 @@ class OpenSeeFaceOutput(DatagramOutput):
         self,
         target: str = f"{_HERE}:11573",
         *,
-        mirror: bool = False,
-        calibrate: bool = True,
-        gain: float = 1.0,
-        lids: LidPolicy = "wink",
+        common: AvatarOptions = DEFAULTS,
     ) -> None:
-        settings = AvatarSettings(calibrate, gain, lids=lids)
         address = parse_address(target, _HERE, 11573)
-        super().__init__(address, OpenSeeFaceEncoder(), mirror=mirror, settings=settings)
+        super().__init__(address, OpenSeeFaceEncoder(), common)
 
     def open(self, run: Run) -> None:
         """As any, with the landmarks in metres."""

@@ -7,10 +7,9 @@ import socket
 from collections.abc import Callable
 
 from rtrecon.avatar.frame import AvatarFrame, mirrored
-from rtrecon.avatar.stage import AvatarSettings
 from rtrecon.errors import OutputError
 from rtrecon.output import Run
-from rtrecon.outputs.avatar_output import AvatarOutput, look_up
+from rtrecon.outputs.avatar_output import AvatarOptions, AvatarOutput, look_up
 from rtrecon.outputs.links import UdpLink
 
 __all__ = ["DatagramOutput", "Encoder"]
@@ -30,14 +29,11 @@ class DatagramOutput(AvatarOutput):
     Args:
         address: host and port.
         encode: of this protocol.
-        mirror: as in a mirror.
-        settings: of the chain; outputs with the same share it.
+        common: of the chain.
     """
 
-    def __init__(
-        self, address: tuple[str, int], encode: Encoder, *, mirror: bool, settings: AvatarSettings
-    ) -> None:
-        super().__init__(address, mirror=mirror, settings=settings)
+    def __init__(self, address: tuple[str, int], encode: Encoder, common: AvatarOptions) -> None:
+        super().__init__(address, common)
         self._encode = encode
         self._link: UdpLink | None = None
         self._said: set[str] = set()

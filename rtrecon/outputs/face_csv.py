@@ -8,11 +8,10 @@ from pathlib import Path
 
 from rtrecon.avatar.csv_rows import HEADER, csv_row
 from rtrecon.avatar.frame import mirrored
-from rtrecon.avatar.lids import LidPolicy
-from rtrecon.avatar.stage import AvatarSettings
 from rtrecon.errors import OutputError
 from rtrecon.files import Draft, make_folder
 from rtrecon.output import Output, Run
+from rtrecon.outputs.avatar_output import DEFAULTS, AvatarOptions
 from rtrecon.outputs.avatar_run import AvatarRun
 from rtrecon.result import LiveResult
 
@@ -26,7 +25,7 @@ class FaceCsvOutput(Output):
 
     Args:
         target: the file; has its name once it is whole.
-        mirror, calibrate, gain, lids: as of the outputs over UDP.
+        common: as of the outputs over UDP.
     """
 
     name = "csv"
@@ -39,14 +38,10 @@ class FaceCsvOutput(Output):
         self,
         target: Path,
         *,
-        mirror: bool = False,
-        calibrate: bool = True,
-        gain: float = 1.0,
-        lids: LidPolicy = "wink",
+        common: AvatarOptions = DEFAULTS,
     ) -> None:
         self._path = Path(target)
-        self._mirror = mirror
-        self._settings = AvatarSettings(calibrate, gain, lids=lids)
+        self._mirror, self._settings = common.mirror, common.settings
         self._midnight_s: float | None = None  # where the clock of the frames stood at midnight
 
     @property

@@ -18,11 +18,16 @@ from rtrecon.avatar.ifacialmocap import (
     IFacialMocapEncoder,
     read_handshake,
 )
-from rtrecon.avatar.lids import LidPolicy
-from rtrecon.avatar.stage import AvatarSettings
 from rtrecon.errors import OutputError
 from rtrecon.output import Run
-from rtrecon.outputs.avatar_output import AvatarOutput, is_here, look_up, parse_address
+from rtrecon.outputs.avatar_output import (
+    DEFAULTS,
+    AvatarOptions,
+    AvatarOutput,
+    is_here,
+    look_up,
+    parse_address,
+)
 from rtrecon.outputs.links import Link, TcpLink, UdpLink
 
 __all__ = ["IFacialMocapOutput"]
@@ -54,7 +59,7 @@ class IFacialMocapOutput(AvatarOutput):
         data: version of the text, unless an asker names another.
         listen: answer who asks on UDP port 49983. None does so unless the target is a receiver
             on this machine, which may need that port for itself.
-        mirror, calibrate, gain, lids: as everywhere.
+        common: as everywhere.
     """
 
     name = "ifacialmocap"
@@ -67,14 +72,10 @@ class IFacialMocapOutput(AvatarOutput):
         tcp: bool = False,
         data: FaceData = "v1",
         listen: bool | None = None,
-        mirror: bool = False,
-        calibrate: bool = True,
-        gain: float = 1.0,
-        lids: LidPolicy = "wink",
+        common: AvatarOptions = DEFAULTS,
     ) -> None:
         address = parse_address(target, _HERE, TCP_PORT if tcp else UDP_PORT)
-        settings = AvatarSettings(calibrate, gain, lids=lids)
-        super().__init__(address, mirror=mirror, settings=settings)
+        super().__init__(address, common)
         self._over_tcp, self._data, self._listens = tcp, data, listen
         self._encoders: dict[FaceData, IFacialMocapEncoder] = {
             "v1": IFacialMocapEncoder("v1"),

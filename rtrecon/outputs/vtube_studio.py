@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 
 from rtrecon.avatar.frame import AvatarFrame, mirrored
-from rtrecon.avatar.lids import LidPolicy
-from rtrecon.avatar.stage import AvatarSettings
 from rtrecon.avatar.vtube_studio import (
     BEACON_PORT,
     CUSTOM_NAMES,
@@ -32,7 +30,14 @@ from rtrecon.avatar.vtube_studio import (
 from rtrecon.errors import MissingExtraError, OutputError, RtreconError
 from rtrecon.files import make_folder, write_secret
 from rtrecon.output import Run
-from rtrecon.outputs.avatar_output import AvatarOutput, look_up, names_port, parse_address
+from rtrecon.outputs.avatar_output import (
+    DEFAULTS,
+    AvatarOptions,
+    AvatarOutput,
+    look_up,
+    names_port,
+    parse_address,
+)
 from rtrecon.outputs.vtube_beacon import BeaconEar
 from rtrecon.threads import start_thread
 
@@ -75,7 +80,7 @@ class VTubeStudioOutput(AvatarOutput):
         target: host and port; without a port, the one that VTube Studio's beacon names is taken,
             and 8001 until it is heard.
         create: make a parameter for each of ARKit's names, such as ``rtJawOpen``.
-        mirror, calibrate, gain, lids: as everywhere.
+        common: as everywhere.
     """
 
     name = "vtube-studio"
@@ -87,14 +92,10 @@ class VTubeStudioOutput(AvatarOutput):
         target: str = "127.0.0.1",
         *,
         create: bool = False,
-        mirror: bool = False,
-        calibrate: bool = True,
-        gain: float = 1.0,
-        lids: LidPolicy = "wink",
+        common: AvatarOptions = DEFAULTS,
     ) -> None:
-        settings = AvatarSettings(calibrate, gain, lids=lids)
         address = parse_address(target, "127.0.0.1", _USUAL_PORT)
-        super().__init__(address, mirror=mirror, settings=settings)
+        super().__init__(address, common)
         self._create = create
         self._wants_beacon = not names_port(target)
         self._ear: BeaconEar | None = None

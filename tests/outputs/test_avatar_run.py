@@ -14,7 +14,7 @@ import pytest
 from rtrecon.avatar.rotations import to_angles
 from rtrecon.avatar.stage import AvatarSettings
 from rtrecon.output import Run
-from rtrecon.outputs.avatar_output import AvatarOutput
+from rtrecon.outputs.avatar_output import AvatarOptions, AvatarOutput
 from rtrecon.outputs.avatar_run import AvatarRun
 from rtrecon.outputs.avatars import LiveLinkOutput
 from rtrecon.outputs.face_csv import FaceCsvOutput
@@ -141,7 +141,10 @@ def test_the_mirror_turns_while_it_runs() -> None:
         receiver.settimeout(10.0)
         port = receiver.getsockname()[1]
         run = Run()
-        outputs = [LiveLinkOutput(str(port), mirror=mirror) for mirror in (False, True)]
+        outputs = [
+            LiveLinkOutput(str(port), common=AvatarOptions(mirror=mirror))
+            for mirror in (False, True)
+        ]
         for output in outputs:
             output.open(run)
         said = []

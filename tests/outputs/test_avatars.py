@@ -10,7 +10,7 @@ import pytest
 
 from rtrecon.errors import ArgumentError, OutputError, UserError
 from rtrecon.output import Run
-from rtrecon.outputs.avatar_output import AvatarOutput, parse_address
+from rtrecon.outputs.avatar_output import AvatarOptions, AvatarOutput, parse_address
 from rtrecon.outputs.avatars import LiveLinkOutput, VmcOutput
 from rtrecon.outputs.ifacialmocap import IFacialMocapOutput
 from rtrecon.outputs.registry import make_output, make_outputs
@@ -71,7 +71,7 @@ def test_one_group_a_result(name: str, receiver: socket.socket) -> None:
 def test_the_same_frame_for_outputs_of_the_same_settings(receiver: socket.socket) -> None:
     run = Run()
     outputs = [VmcOutput(str(port_of(receiver))), LiveLinkOutput(str(port_of(receiver)))]
-    other = IFacialMocapOutput(str(port_of(receiver)), gain=2.0)
+    other = IFacialMocapOutput(str(port_of(receiver)), common=AvatarOptions(gain=2.0))
     for output in (*outputs, other):
         output.open(run)
     assert outputs[0]._stage is outputs[1]._stage
