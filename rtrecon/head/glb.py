@@ -7,7 +7,7 @@ the lashes' strokes, which are clear between.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -33,9 +33,9 @@ from rtrecon.head.lashes import lash_texture, lash_uv
 from rtrecon.head.rig import Piece, RiggedHead
 from rtrecon.types import Float32Array, Float64Array
 
-__all__ = ["FILE_AXES", "encode_glb"]
+__all__ = ["FILE_AXES", "HeadScene", "encode_glb"]
 
-FILE_AXES = np.array([1.0, -1.0, -1.0], dtype=np.float32)
+FILE_AXES = (1.0, -1.0, -1.0)
 """From the head frame to the files': y up, z out of the face."""
 
 _TURNED_AWAY = 0.02  # a normal that a shape turns by less (of 1) stays as it is
@@ -68,32 +68,42 @@ class HeadScene:
         binary: what its accessors and views are in.
         mesh_node: index of the node with the mesh.
         joint_nodes: index of each joint's node, by name.
+        axes: signs from the head frame to the file's.
+        origin: (3,) where the middle of the eyes is in the file.
     """
 
     document: dict[str, Any]
     binary: GlbBuffer
     mesh_node: int
     joint_nodes: dict[str, int]
+    axes: Float32Array
+    origin: Float32Array
 
     @classmethod
     def of(
-        cls, rigged: RiggedHead, *, origin_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
+        cls,
+        rigged: RiggedHead,
+        *,
+        axes: tuple[float, float, float] = FILE_AXES,
+        origin_m: tuple[float, float, float] = (0.0, 0.0, 0.0),
     ) -> HeadScene:
         """Mesh, skin and joints; ``origin_m`` (file frame) is where the middle of the eyes is."""
         binary = GlbBuffer()
-        origin = np.array(origin_m, dtype=np.float32)
-        targets = _targets(rigged)
+        signs, origin = np.array(axes, dtype=np.float32), np.array(origin_m, dtype=np.float32)
+        turned = replace(
+            rigged,
+            vertices=rigged.vertices * signs + origin,
+            normals=rigged.normals * signs,
+            shapes=rigged.shapes * signs,
+        )
+        targets = _targets(turned)
         primitives = [
-            _primitive(binary, rigged, piece, targets, origin, k)
-            for k, piece in enumerate(rigged.pieces)
+            _primitive(binary, turned, piece, targets, k) for k, piece in enumerate(rigged.pieces)
         ]
         names = [joint.name for joint in rigged.joints]
         joint_nodes = {name: k + 1 for k, name in enumerate(names)}
         nodes: list[dict[str, Any]] = [{"name": "head", "mesh": 0, "skin": 0}]
-        places = {
-            joint.name: joint.position_m * FILE_AXES.astype(np.float64) + origin
-            for joint in rigged.joints
-        }
+        places = {joint.name: joint.position_m * signs + origin for joint in rigged.joints}
         inverse = np.tile(np.eye(4, dtype=np.float32), (len(names), 1, 1))
         for k, joint in enumerate(rigged.joints):
             place = places[joint.name]
@@ -116,7 +126,7 @@ class HeadScene:
         document: dict[str, Any] = {
             "asset": {"version": "2.0", "generator": f"rtrecon {__version__}"},
             "scene": 0,
-            "scenes": [{"nodes": [0, root], "extras": _scene_extras(rigged, origin)}],
+            "scenes": [{"nodes": [0, root], "extras": _scene_extras(turned)}],
             "nodes": nodes,
             "meshes": [
                 {
@@ -139,7 +149,7 @@ class HeadScene:
             "samplers": [TEXTURE_SAMPLER],
             "textures": [{"source": k, "sampler": 0} for k in range(len(images))],
         }
-        return cls(document, binary, 0, joint_nodes)
+        return cls(document, binary, 0, joint_nodes, signs, origin)
 
     def animate(self, rigged: RiggedHead, animation: HeadAnimation) -> None:
         """Add a performance."""
@@ -158,13 +168,13 @@ class HeadScene:
             turns += [("LeftEye", animation.eye_rotation[:, 0])]
             turns += [("RightEye", animation.eye_rotation[:, 1])]
         for name, rotation in turns:
-            values = self.binary.add(_file_rotations(rotation), FLOAT, "VEC4")
+            values = self.binary.add(_file_rotations(rotation, self.axes), FLOAT, "VEC4")
             channel(values, self.joint_nodes[name], "rotation")
         if animation.head_position_m is not None:
             root = next(joint.name for joint in rigged.joints if joint.parent is None)
             node = self.joint_nodes[root]
             rest = np.array(self.document["nodes"][node]["translation"])
-            way = animation.head_position_m * FILE_AXES + rest
+            way = animation.head_position_m * self.axes + rest
             channel(self.binary.add(way, FLOAT, "VEC3"), node, "translation")
         self.document["animations"] = [
             {"name": animation.name, "samplers": samplers, "channels": channels}
@@ -180,7 +190,6 @@ def _primitive(
     rigged: RiggedHead,
     piece: Piece,
     targets: list[tuple[Float32Array, Float32Array]],
-    origin: Float32Array,
     material: int,
 ) -> dict[str, Any]:
     """The triangles of ``piece`` with the vertices that they use: one a place in the texture."""
@@ -200,10 +209,8 @@ def _primitive(
     weights = np.take_along_axis(rigged.weights[at], joints, axis=1)
     joints = np.where(weights > 0.0, joints, 0)  # glTF wants no joint where there is no weight
     attributes = {
-        "POSITION": binary.add(
-            rigged.vertices[at] * FILE_AXES + origin, FLOAT, "VEC3", ARRAY_BUFFER, bounds=True
-        ),
-        "NORMAL": binary.add(rigged.normals[at] * FILE_AXES, FLOAT, "VEC3", ARRAY_BUFFER),
+        "POSITION": binary.add(rigged.vertices[at], FLOAT, "VEC3", ARRAY_BUFFER, bounds=True),
+        "NORMAL": binary.add(rigged.normals[at], FLOAT, "VEC3", ARRAY_BUFFER),
         "TEXCOORD_0": binary.add(uv, FLOAT, "VEC2", ARRAY_BUFFER),
         "JOINTS_0": binary.add(joints, UNSIGNED_BYTE, "VEC4", ARRAY_BUFFER),
         "WEIGHTS_0": binary.add(weights, FLOAT, "VEC4", ARRAY_BUFFER),
@@ -214,8 +221,8 @@ def _primitive(
         "material": material,
         "targets": [
             {
-                "POSITION": _sparse(binary, moves[at] * FILE_AXES, 0.0),
-                "NORMAL": _sparse(binary, turns[at] * FILE_AXES, _TURNED_AWAY),
+                "POSITION": _sparse(binary, moves[at], 0.0),
+                "NORMAL": _sparse(binary, turns[at], _TURNED_AWAY),
             }
             for moves, turns in targets
         ],
@@ -251,8 +258,8 @@ def _material(name: str) -> dict[str, Any]:
     return material
 
 
-def _scene_extras(rigged: RiggedHead, origin: Float32Array) -> dict[str, Any]:
-    landmarks = rigged.vertices[rigged.landmarks] * FILE_AXES + origin
+def _scene_extras(rigged: RiggedHead) -> dict[str, Any]:
+    landmarks = rigged.vertices[rigged.landmarks]
     return {
         "rtrecon": {
             **rigged.extras,
@@ -262,9 +269,9 @@ def _scene_extras(rigged: RiggedHead, origin: Float32Array) -> dict[str, Any]:
     }
 
 
-def _file_rotations(rotation: Float64Array) -> Float32Array:
-    """(t, 4) of our frame to y up, of one sign, unit."""
-    q = np.asarray(rotation, dtype=np.float64) * (1.0, -1.0, -1.0, 1.0)
+def _file_rotations(rotation: Float64Array, axes: Float32Array) -> Float32Array:
+    """(t, 4) of our frame to the file's, of one sign, unit; ``axes`` are a half turn."""
+    q = np.asarray(rotation, dtype=np.float64) * np.append(axes, 1.0)
     q = q / np.linalg.norm(q, axis=1, keepdims=True)
     # q and -q are one turn; between two of unlike sign a program goes the long way round.
     flips = np.cumprod(np.where((q[1:] * q[:-1]).sum(axis=1) < 0.0, -1.0, 1.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from rtrecon.geometry.mesh import UInt8Array
@@ -25,7 +26,7 @@ def lash_uv(uv: Float32Array) -> Float32Array:
 
 
 def lash_texture(rigged: RiggedHead) -> UInt8Array:
-    """(288, 1024, 4) uint8 RGBA, of the colour that the head's texture has for lashes."""
+    """(256, 1024, 4) uint8 RGBA, of the colour that the head's texture has for lashes."""
     side = rigged.texture.shape[0]
     x, y, width, height = (np.array(_TILE) * side).astype(int)
     color = np.median(rigged.texture[y : y + height, x : x + width].reshape(-1, 3), axis=0)
@@ -37,7 +38,7 @@ def lash_texture(rigged: RiggedHead) -> UInt8Array:
             alpha = _card(rng, reach=0.85 if row < _ROWS // 2 else 0.6)
             at = np.s_[row * _CARD[1] :, column * _CARD[0] :, 3]
             picture[at][: _CARD[1], : _CARD[0]] = alpha
-    return picture
+    return np.asarray(cv2.resize(picture, (1024, 256), interpolation=cv2.INTER_AREA))
 
 
 def _card(rng: np.random.Generator, *, reach: float) -> UInt8Array:
