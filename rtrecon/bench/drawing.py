@@ -41,7 +41,7 @@ def open_drawer(view: View) -> Drawer:
         RtreconError: the window cannot be opened.
     """
     if view == "offscreen":
-        return Drawer(view, _draw_offscreen, lambda: None)
+        return Drawer(view, _Offscreen().draw, lambda: None)
     displayed, reason = has_display()
     if not displayed:
         raise UserError(f"no window can be opened: {reason}; take --view offscreen")
@@ -57,8 +57,14 @@ def open_drawer(view: View) -> Drawer:
     return Drawer(view, draw, window.close)
 
 
-def _draw_offscreen(result: LiveResult) -> None:
-    from rtrecon.draw.offscreen import render_points
+class _Offscreen:
+    """Draws as the preview does, and shows nobody."""
 
-    for face in result.faces:
-        render_points(face.points_camera, face.colors, face.normals, _OFFSCREEN_PX)
+    def __init__(self) -> None:
+        from rtrecon.draw.turning import TurningHead
+
+        self._turning = TurningHead()
+
+    def draw(self, result: LiveResult) -> None:
+        if result.faces:
+            self._turning.draw(result.faces, _OFFSCREEN_PX, 0.0)

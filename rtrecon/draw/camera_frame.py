@@ -7,8 +7,9 @@ from typing import Literal
 import cv2
 
 from rtrecon.draw.overlay import draw_overlay, shrink
-from rtrecon.draw.preview import turning_face
+from rtrecon.draw.raster import BACKGROUND
 from rtrecon.draw.state import ViewFrame
+from rtrecon.draw.turning import TurningHead
 from rtrecon.types import BgrImage
 
 __all__ = ["Content", "draw_camera_frame"]
@@ -16,11 +17,17 @@ __all__ = ["Content", "draw_camera_frame"]
 Content = Literal["picture", "mesh"]
 """The camera's picture with its overlay, or the face alone, turned to and fro."""
 
-_BLACK, _STAGE = 0, 28  # beside the picture; about the face, as `turning_face` has it
+_BLACK = 0  # beside the picture
 
 
 def draw_camera_frame(
-    view: ViewFrame, content: Content, t_s: float, out: BgrImage, *, mirror: bool = False
+    view: ViewFrame,
+    content: Content,
+    t_s: float,
+    out: BgrImage,
+    *,
+    turning: TurningHead | None = None,
+    mirror: bool = False,
 ) -> BgrImage:
     """Fill ``out``: as large as fits, in the middle, dark beside it.
 
@@ -29,6 +36,7 @@ def draw_camera_frame(
         content: what is shown of it.
         t_s: since the first, for what turns.
         out: (H, W, 3) uint8 BGR of the device's size; what was in it is lost.
+        turning: what remembers the head from frame to frame; None: one that knows nothing.
         mirror: as in a mirror, but for text.
 
     Returns:
@@ -37,9 +45,9 @@ def draw_camera_frame(
     height, width = out.shape[:2]
     if content == "mesh":
         side = min(width, height)
-        face = turning_face(view.faces, (side, side), t_s)
+        face = (turning or TurningHead()).draw(view.faces, (side, side), t_s)
         # Without a face there is nothing but text.
-        _inside(out, side, side, _STAGE)[:] = face[:, ::-1] if mirror and view.faces else face
+        _inside(out, side, side, BACKGROUND)[:] = face[:, ::-1] if mirror and view.faces else face
         return out
     high, wide = view.image.shape[:2]
     zoom = min(width / wide, height / high)

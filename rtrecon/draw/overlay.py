@@ -11,7 +11,7 @@ from rtrecon.draw.state import Figures
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.types import BgrImage
 
-__all__ = ["draw_overlay", "put_text", "shrink"]
+__all__ = ["draw_overlay", "put_large", "put_text", "shrink"]
 
 _BOX = (96, 220, 64)
 _MARK = (255, 235, 60)
@@ -81,6 +81,14 @@ def put_text(image: BgrImage, text: str, at: tuple[int, int], scale: float) -> N
     for dx, dy in _RIM_STEPS:
         cv2.putText(image, text, (x + dx, y + dy), font, size, _RIM, thick, cv2.LINE_AA)
     cv2.putText(image, text, at, font, size, _TEXT, thick, cv2.LINE_AA)
+
+
+def put_large(image: BgrImage, text: str) -> None:
+    """Text across the middle, half as wide as the picture."""
+    height, width = image.shape[:2]
+    scale = 0.5 * width / cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)[0][0]
+    size, _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.45 * scale, max(1, round(scale)))
+    put_text(image, text, ((width - size[0]) // 2, (height + size[1]) // 2), scale)
 
 
 def shrink(image: BgrImage, size_px: tuple[int, int]) -> BgrImage:

@@ -1,24 +1,23 @@
-"""A video of what the window would show: picture, depth in colours, the turning cloud."""
+"""A video of what the window would show: picture, depth in colours, the turning head."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from rtrecon.draw.offscreen import render_points
 from rtrecon.draw.overlay import draw_overlay, put_text, shrink
+from rtrecon.draw.raster import BACKGROUND
 from rtrecon.draw.state import ViewFrame
+from rtrecon.draw.turning import TurningHead, largest
 from rtrecon.draw.video_file import VideoFile
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.types import BgrImage
 
-__all__ = ["PreviewWriter", "compose", "depth_picture", "turning_face"]
+__all__ = ["PreviewWriter", "compose", "depth_picture"]
 
 _HEIGHT = 360
-_TURN_S = 4.0
 _SPAN_M = 0.16
 
 
@@ -40,6 +39,7 @@ class PreviewWriter:
         self.path = path
         self.part = part or path.with_name(f"{path.stem}.part{path.suffix}")
         self._rate_hz = rate_hz
+        self._turning = TurningHead()
         self._file: VideoFile | None = None
 
     @property
@@ -53,7 +53,7 @@ class PreviewWriter:
         Raises:
             OutputError: the video cannot be begun, or the disk is full.
         """
-        picture = compose(view, t_s)
+        picture = compose(view, t_s, self._turning)
         height, width = picture.shape[:2]
         if self._file is None:
             self._file = VideoFile(self.path, self.part, (width, height), rate_hz=self._rate_hz)
@@ -74,51 +74,24 @@ class PreviewWriter:
         return self._file.rescued_s() if self._file is not None and self.part.exists() else None
 
 
-def compose(view: ViewFrame, t_s: float) -> BgrImage:
-    """Picture with overlay | depth in colours | cloud turned to and fro, at ``t_s`` seconds."""
+def compose(view: ViewFrame, t_s: float, turning: TurningHead | None = None) -> BgrImage:
+    """Picture with overlay | depth in colours | head turned to and fro, at ``t_s`` seconds.
+
+    Args:
+        view: one frame.
+        t_s: since the first.
+        turning: what remembers the head from frame to frame; None: one that knows nothing.
+    """
+    turning = turning or TurningHead()
     height, width = view.image.shape[:2]
     panel_width = round(_HEIGHT * width / height / 2) * 2
     small = shrink(view.image, (panel_width, _HEIGHT))
     draw_overlay(small, view.faces, view.figures, out=small, zoom=panel_width / width)
     square = (_HEIGHT, _HEIGHT)
+    head = turning.draw(view.faces, square, t_s)
     if not view.faces:
-        empty = turning_face(view.faces, square, t_s)
-        return np.hstack([small, empty, empty])
-    depth = depth_picture(_largest(view.faces), square)
-    return np.hstack([small, depth, turning_face(view.faces, square, t_s)])
-
-
-def turning_face(
-    faces: Sequence[FaceReconstruction], size_px: tuple[int, int], t_s: float
-) -> BgrImage:
-    """The largest face alone, turned to and fro, as it is at ``t_s`` seconds.
-
-    Args:
-        faces: without any it says "no face".
-        size_px: width and height; as high as 30 cm at the face.
-        t_s: since the first.
-
-    Returns:
-        (height, width, 3) uint8 BGR.
-    """
-    width, height = size_px
-    if not faces:
-        empty = np.full((height, width, 3), 28, dtype=np.uint8)
-        zoom = height / _HEIGHT
-        put_text(empty, "no face", (width // 2 - round(30 * zoom), height // 2), zoom)
-        return empty
-    face = _largest(faces)
-    below = _eyes_below(face)
-    return render_points(
-        face.points_camera,
-        face.colors,
-        face.normals,
-        size_px,
-        yaw_deg=float(38.0 * np.sin(2 * np.pi * t_s / _TURN_S)),
-        pitch_deg=8.0,
-        center=below + np.array([0.0, 0.0, 0.03], dtype=np.float32),
-        extent_m=0.30,
-    )
+        return np.hstack([small, np.full_like(head, BACKGROUND), head])
+    return np.hstack([small, depth_picture(largest(view.faces), square), head])
 
 
 def depth_picture(face: FaceReconstruction, size_px: tuple[int, int]) -> BgrImage:
@@ -128,7 +101,7 @@ def depth_picture(face: FaceReconstruction, size_px: tuple[int, int]) -> BgrImag
     level = np.clip((near + _SPAN_M - depth_m) / _SPAN_M, 0, 1)
     off = np.isnan(level)
     colored = cv2.applyColorMap((np.nan_to_num(level) * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
-    colored[off] = 28
+    colored[off] = BACKGROUND
     image = np.asarray(cv2.resize(colored, size_px, interpolation=cv2.INTER_LINEAR), np.uint8)
     width, height = size_px
     bar = cv2.applyColorMap(
@@ -138,10 +111,6 @@ def depth_picture(face: FaceReconstruction, size_px: tuple[int, int]) -> BgrImag
     put_text(image, f"{near * 1000:.0f} mm", (width - 78, height // 4 - 6), 0.9)
     put_text(image, f"{(near + _SPAN_M) * 1000:.0f} mm", (width - 78, height * 3 // 4 + 16), 0.9)
     return image
-
-
-def _largest(faces: Sequence[FaceReconstruction]) -> FaceReconstruction:
-    return max(faces, key=lambda face: float(np.ptp(face.box_px[[0, 2]])))
 
 
 def _eyes_below(face: FaceReconstruction) -> np.ndarray:

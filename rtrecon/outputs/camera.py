@@ -16,6 +16,7 @@ import numpy as np
 from rtrecon.config import parse_size
 from rtrecon.draw.camera_frame import Content, draw_camera_frame
 from rtrecon.draw.state import ViewFrame
+from rtrecon.draw.turning import TurningHead
 from rtrecon.errors import ArgumentError, MissingExtraError, OutputError
 from rtrecon.output import Output, Run
 from rtrecon.result import LiveResult
@@ -82,6 +83,7 @@ class CameraOutput(Output):
         self._target, self._content = target, content
         self._size_px, self._fps, self._is_mirrored = sides, fps, mirror
         self._run = Run()
+        self._turning = TurningHead()
         self._t_first_ns: int | None = None
         self._camera: Any = None
         self._changed = threading.Condition()
@@ -158,7 +160,9 @@ class CameraOutput(Output):
         since_s = (frame.t_ns - self._t_first_ns) * 1e-9
         self._drawn += 1
         canvas = self._canvases[self._drawn % 2]
-        draw_camera_frame(view, self._content, since_s, canvas, mirror=self._is_mirrored)
+        draw_camera_frame(
+            view, self._content, since_s, canvas, turning=self._turning, mirror=self._is_mirrored
+        )
         with self._changed:
             self._waiting = canvas
             self._changed.notify_all()

@@ -8,7 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from rtrecon.draw.offscreen import render_points
+from rtrecon.draw.live_head import LiveHead
+from rtrecon.draw.raster import orbit, paint
 from rtrecon.errors import RtreconError
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.host import import_open3d
@@ -17,7 +18,7 @@ from rtrecon.types import BgrImage
 
 __all__ = ["show", "three_views"]
 
-_VIEW_PX = (360, 420)
+_VIEW_PX, _EXTENT_M = (360, 420), 0.34
 
 
 def show(face: FaceReconstruction) -> None:
@@ -52,9 +53,17 @@ def show(face: FaceReconstruction) -> None:
 
 
 def three_views(face: FaceReconstruction) -> BgrImage:
-    """The cloud from 35 degrees to either side and from the front, (h, w, 3) uint8 BGR."""
+    """The head from 35 degrees to either side and from the front, (h, w, 3) uint8 BGR."""
+    head = LiveHead()(face)
     views = [
-        render_points(face.points_camera, face.colors, face.normals, _VIEW_PX, yaw_deg=yaw)
+        paint(
+            head.surface,
+            orbit(yaw),
+            _VIEW_PX,
+            center=head.center,
+            extent_m=_EXTENT_M,
+            fine=True,
+        )[0]
         for yaw in (-35.0, 0.0, 35.0)
     ]
     return np.hstack(views)

@@ -1,0 +1,75 @@
+"""The head of a face, turned to and fro."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rtrecon.draw.live_head import HeadView, LiveHead
+from rtrecon.draw.overlay import put_large
+from rtrecon.draw.raster import BACKGROUND, orbit, paint
+from rtrecon.geometry.reconstruction import FaceReconstruction
+from rtrecon.types import BgrImage
+
+__all__ = ["NO_FACE", "TurningHead", "dimmed", "largest"]
+
+NO_FACE = "no face"
+_TURN_S, _YAW_DEG, _PITCH_DEG = 4.0, 38.0, 8.0
+_EXTENT_M = 0.33
+_DIM = 0.4
+
+
+class TurningHead:
+    """Draws the largest face's head; once there is none, the last one that was, dimmed.
+
+    It remembers what was seen of each person. For one thread.
+    """
+
+    def __init__(self) -> None:
+        self._heads: LiveHead | None = None
+        self._last: HeadView | None = None
+
+    def draw(
+        self, faces: Sequence[FaceReconstruction], size_px: tuple[int, int], t_s: float
+    ) -> BgrImage:
+        """(height, width, 3) uint8 BGR.
+
+        Args:
+            faces: of one frame.
+            size_px: width and height; as high as 33 cm at the face.
+            t_s: since the first.
+
+        Raises:
+            ModelError: the head model is not installed, or damaged.
+        """
+        width, height = size_px
+        if faces:
+            if self._heads is None:
+                self._heads = LiveHead()
+            self._last = self._heads(largest(faces))
+        if self._last is None:
+            picture = np.full((height, width, 3), BACKGROUND, dtype=np.uint8)
+        else:
+            yaw_deg = float(_YAW_DEG * np.sin(2 * np.pi * t_s / _TURN_S))
+            picture, _ = paint(
+                self._last.surface,
+                orbit(yaw_deg, _PITCH_DEG),
+                size_px,
+                center=self._last.center,
+                extent_m=_EXTENT_M,
+            )
+        if not faces:
+            picture = dimmed(picture)
+            put_large(picture, NO_FACE)
+        return picture
+
+
+def dimmed(picture: BgrImage) -> BgrImage:
+    """What was, and is not seen any more: nearer to the background."""
+    return np.asarray(BACKGROUND + _DIM * (picture.astype(np.float32) - BACKGROUND), np.uint8)
+
+
+def largest(faces: Sequence[FaceReconstruction]) -> FaceReconstruction:
+    """The face with the widest box."""
+    return max(faces, key=lambda face: float(np.ptp(face.box_px[[0, 2]])))
