@@ -129,6 +129,8 @@ class IFacialMocapOutput(AvatarOutput):
                     self._forget(key)
             elif trouble:
                 then = "tried again and again" if to.over_tcp else "sent on all the same"
+                if self._ear is None and self._listens is None and not to.over_tcp:
+                    then += " (listen=1 answers programs of other machines that ask)"
                 self._say(f"to {to.label}: {trouble}; {then}")
 
     def close(self) -> None:
