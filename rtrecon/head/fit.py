@@ -8,52 +8,42 @@ coefficients, the rotation near the face's.
 from __future__ import annotations
 
 import logging
-import math
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from rtrecon.errors import DataError
 from rtrecon.geometry.head_fit import linear_start
 from rtrecon.geometry.reconstruction import FaceReconstruction
-from rtrecon.head.equations import POSE, Equations, Guess, View, view_of
+from rtrecon.head.equations import POSE, Equations, Guess, view_of
 from rtrecon.head.fitted import FittedHead
-from rtrecon.head.identity import PersonShape
+from rtrecon.head.identity import PersonShape, eliminate
 from rtrecon.head.model import HeadModel, head_model
-from rtrecon.head.points import LANDMARKS, HeadPoints, head_points
+from rtrecon.head.points import LANDMARKS, head_points
+from rtrecon.head.priors import MODE_SIGMA, Beliefs
 from rtrecon.types import Expression, Float32Array, Float64Array
 
 __all__ = [
     "MIN_POINTS",
-    "MODE_SIGMA",
     "coefficients_of",
-    "eliminate",
     "fit_head",
+    "fit_heads",
     "new_person",
     "placed_head",
-    "prior_of",
 ]
 
 logger = logging.getLogger(__name__)
 
 MIN_POINTS = 30
 """Of depth: with fewer there is nothing to fit to."""
-MODES = 40
-"""Of identity: those after them move the face by less than 0.2 mm."""
-MODE_SIGMA = 1.0
-SHAPE_SIGMA = 0.1
-"""Of a coefficient, about the network's."""
-LOG_SIZE_SIGMA = 0.05
-"""Of the size, about that of a head whose irises are as far apart as said."""
-
-_POINTS = 400
-_STEPS, _POSE_STEPS = 6, 2  # in the first ones the head is the mean
-_ROTATION_SIGMA_RAD = math.radians(1.3)
+_MODES, _POINTS = 40, 600  # modes after them move the face by less than 0.2 mm
+_STEPS, _POSE_STEPS = 5, 2  # in the first ones the shape stays
 _STEP_RAD = 0.5  # a step no longer than where the linearisation holds
 _INNER = slice(17, LANDMARKS)  # without the contour of the jaw, which slides when turned
+_MOST_OFF = 1.3  # of the size by landmarks, over the usual one, to begin with
 _SIZES = (0.5, 2.0)  # beyond, it is no head
 
 _said: set[str] = set()
@@ -82,31 +72,26 @@ def fit_head(
         ModelError: the head model is not installed, or damaged.
     """
     model = model or head_model()
-    mean = placed_head(face, ipd_m=ipd_m, model=model)
-    points = head_points(model, MODES, _POINTS)
-    equations, view = Equations(points), view_of(face)
-    network = coefficients_of(face.expression, model)[points.shapes].astype(np.float64)
-    start = _start(mean, points, view)
-    guess = _solve(equations, view, start, network, ipd_m / model.ipd_m, person)
-    if guess is None:
-        _say_once(
-            "a face shows too little of its depth to fit a head to it: the mean head stands for it"
-        )
-        if person is not None and person.frames:
-            return replace(mean, identity=person.solve().astype(np.float32))
-        return mean
-    if person is not None:
-        _learn(person, equations, view, guess, network)
-    coefficients = mean.coefficients.copy()
-    coefficients[points.shapes] = guess.weights[points.modes :]
-    return FittedHead(
-        model,
-        guess.weights[: points.modes].astype(np.float32),
-        coefficients,
-        guess.R,
-        guess.t,
-        guess.scale,
-    )
+    task = _Task(face, ipd_m, model)
+    person = person or new_person()
+    return task.fit(person.solve(), person)
+
+
+def fit_heads(
+    faces: Sequence[FaceReconstruction], *, ipd_m: float = 0.063, model: HeadModel | None = None
+) -> list[FittedHead]:
+    """Fit the head model to several pictures of one person: all heads have one identity.
+
+    Raises:
+        DataError: a face has no pose.
+        ModelError: the head model is not installed, or damaged.
+    """
+    model = model or head_model()
+    person = new_person()
+    tasks = [_Task(face, ipd_m, model) for face in faces]
+    for task in tasks:
+        task.fit(person.solve(), person)
+    return [task.fit(person.solve(), None) for task in tasks]
 
 
 def placed_head(
@@ -131,7 +116,7 @@ def placed_head(
 
 def new_person() -> PersonShape:
     """Nothing is known of them yet; for `fit_head`."""
-    return PersonShape(MODES, MODE_SIGMA)
+    return PersonShape(_MODES, MODE_SIGMA)
 
 
 def coefficients_of(expression: Expression | None, model: HeadModel) -> Float32Array:
@@ -150,108 +135,97 @@ def _places(names: tuple[str, ...], wanted: tuple[str, ...]) -> npt.NDArray[np.i
     return np.array([names.index(name) if name in names else len(names) for name in wanted])
 
 
-def _start(mean: FittedHead, points: HeadPoints, view: View) -> Guess:
-    """The mean head where the landmarks and their depth put it, else at the face's pose."""
-    weights = np.zeros(len(points.basis))
-    weights[points.modes :] = mean.coefficients[points.shapes]
-    if view.rays is not None:
-        turned = mean.R @ points.mean[:, _INNER]
-        begun = linear_start(view.surface, turned, view.rays[:, _INNER])
-        if begun is not None and abs(math.log(begun[1] / mean.scale)) < math.log(1.3):
-            return Guess(mean.R, *begun, weights)
-    return Guess(mean.R, mean.t, mean.scale, weights)
+class _Task:
+    """One face and what is to be fitted to it."""
 
+    def __init__(self, face: FaceReconstruction, ipd_m: float, model: HeadModel) -> None:
+        self._mean = mean = placed_head(face, ipd_m=ipd_m, model=model)
+        self._points = points = head_points(model, _MODES, _POINTS)
+        self._view = view_of(face)
+        network = mean.coefficients[points.shapes].astype(np.float64)
+        self._beliefs = Beliefs(mean.R, mean.scale, network)
 
-def _solve(
-    equations: Equations,
-    view: View,
-    start: Guess,
-    network: Float64Array,
-    usual_scale: float,
-    person: PersonShape | None,
-) -> Guess | None:
-    """None where too little is seen, or the steps lead nowhere."""
-    modes = equations.points.modes
-    own = slice(POSE, POSE + modes)
-    prior = prior_of(equations.points)
-    known, toward = np.eye(modes) * MODE_SIGMA**-2, np.zeros(modes)
-    guess = start
-    if person is not None:
-        known, toward = person.prior()
-        guess = replace(start, weights=np.concatenate([person.solve(), start.weights[modes:]]))
-    for step_number in range(_STEPS):
-        equations.set(view, guess)
-        if equations.count < MIN_POINTS:
-            return None
+    def fit(self, identity: Float64Array, person: PersonShape | None) -> FittedHead:
+        """Beginning at ``identity`` (modes,), which stays if ``person``, who else learns from this
+        picture, is None."""
+        mean, points = self._mean, self._points
+        equations = Equations(points)
+        guess = self._solve(equations, self._start(identity), person)
+        if guess is None:
+            _say_once(
+                "a face shows too little of its depth to fit a head to it: the mean head, or what "
+                "else is known of the person, stands for it"
+            )
+            known = identity.any() and (person is None or person.frames > 0)
+            return replace(mean, identity=identity.astype(np.float32)) if known else mean
+        if person is not None:
+            self._teach(equations, guess, person)
+        coefficients = mean.coefficients.copy()
+        coefficients[points.shapes] = guess.weights[points.modes :]
+        shape = guess.weights[: points.modes].astype(np.float32)
+        return FittedHead(mean.model, shape, coefficients, guess.R, guess.t, guess.scale)
+
+    def _start(self, identity: Float64Array) -> Guess:
+        """Where the landmarks and their depth put the head, else at the face's pose."""
+        mean, view = self._mean, self._view
+        weights = np.concatenate([identity, self._beliefs.network])
+        if view.rays is not None:
+            turned = mean.R @ self._points.mean[:, _INNER]
+            begun = linear_start(view.surface, turned, view.rays[:, _INNER])
+            if begun is not None and 1 / _MOST_OFF < begun[1] / mean.scale < _MOST_OFF:
+                return Guess(mean.R, *begun, weights)
+        return Guess(mean.R, mean.t, mean.scale, weights)
+
+    def _solve(
+        self, equations: Equations, guess: Guess, person: PersonShape | None
+    ) -> Guess | None:
+        """None where too little is seen, or the steps lead nowhere."""
+        modes = self._points.modes
+        own = slice(POSE, POSE + modes)
+        known, toward = np.zeros((modes, modes)), np.zeros(modes)
+        if person is not None:
+            known, toward = person.prior()
+        for number in range(_STEPS):
+            equations.set(self._view, guess)
+            if equations.count < MIN_POINTS:
+                return None
+            A, b = equations.normal()
+            self._beliefs.add(self._points, guess, A, b)
+            A[own, own] += known
+            b[own] += toward - known @ guess.weights[:modes]
+            used = np.arange(len(b))
+            if number < _POSE_STEPS:
+                used = used[:POSE]
+            elif person is None:
+                used = np.delete(used, own)
+            step = np.zeros(len(b))
+            try:
+                step[used] = np.linalg.solve(A[np.ix_(used, used)], b[used])
+            except np.linalg.LinAlgError:
+                return None
+            if not np.isfinite(step).all():
+                return None
+            turn = float(np.linalg.norm(step[:3]))
+            if turn > _STEP_RAD:
+                step *= _STEP_RAD / turn
+            weights = guess.weights + step[POSE:]
+            np.clip(weights[modes:], 0.0, 1.0, out=weights[modes:])
+            guess = guess.moved(step, weights)
+            size = guess.scale / self._beliefs.scale
+            if not (_SIZES[0] < size < _SIZES[1] and guess.t[2] > 0.0):
+                return None
+        return guess
+
+    def _teach(self, equations: Equations, guess: Guess, person: PersonShape) -> None:
+        """Add what the picture says of the identity, whatever pose and expression are."""
+        modes = self._points.modes
+        equations.set(self._view, guess)
         A, b = equations.normal()
-        used = POSE if step_number < _POSE_STEPS else len(b)
-        A.flat[:: len(b) + 1] += prior
-        b[:3] += prior[:3] * _rotation_vector(start.R @ guess.R.T)
-        b[6] += prior[6] * math.log(usual_scale / guess.scale)
-        A[own, own] += known
-        b[own] += toward - known @ guess.weights[:modes]
-        b[own.stop :] += prior[own.stop :] * (network - guess.weights[modes:])
-        step = np.zeros(len(b))
-        try:
-            step[:used] = np.linalg.solve(A[:used, :used], b[:used])
-        except np.linalg.LinAlgError:
-            return None
-        if not np.isfinite(step).all():
-            return None
-        turn = float(np.linalg.norm(step[:3]))
-        if turn > _STEP_RAD:
-            step *= _STEP_RAD / turn
-        weights = guess.weights + step[POSE:]
-        np.clip(weights[modes:], 0.0, 1.0, out=weights[modes:])
-        guess = guess.moved(step, weights)
-        if not (_SIZES[0] < guess.scale / usual_scale < _SIZES[1] and guess.t[2] > 0.0):
-            return None
-    return guess
-
-
-def prior_of(points: HeadPoints) -> Float64Array:
-    """(p,) information beforehand on each unknown but the identity's."""
-    prior = np.zeros(POSE + len(points.basis))
-    prior[:3], prior[3:6], prior[6] = _ROTATION_SIGMA_RAD**-2, 1e-9, LOG_SIZE_SIGMA**-2
-    prior[POSE + points.modes :] = SHAPE_SIGMA**-2
-    return prior
-
-
-def _learn(
-    person: PersonShape, equations: Equations, view: View, guess: Guess, network: Float64Array
-) -> None:
-    """Add what a picture says of the identity, whatever pose and expression are."""
-    modes = equations.points.modes
-    equations.set(view, guess)
-    A, b = equations.normal()
-    A.flat[:: len(b) + 1] += prior_of(equations.points)
-    b[POSE + modes :] += SHAPE_SIGMA**-2 * (network - guess.weights[modes:])
-    parts = eliminate(A, b, modes)
-    if parts is not None:
-        information, toward, _ = parts
-        person.add(information, toward + information @ guess.weights[:modes], guess.R)
-
-
-def eliminate(
-    A: Float64Array, b: Float64Array, modes: int
-) -> tuple[Float64Array, Float64Array, Float64Array] | None:
-    """Normal equations of the identity's change with all else eliminated, (modes, modes) and
-    (modes,), and the step of all else (p - modes,) while the identity stays; None if there is
-    none."""
-    own, rest = np.arange(POSE, POSE + modes), np.r_[:POSE, POSE + modes : len(b)]
-    across = A[np.ix_(rest, own)]
-    try:
-        through = np.linalg.solve(A[np.ix_(rest, rest)], np.column_stack([across, b[rest]]))
-    except np.linalg.LinAlgError:
-        return None
-    if not np.isfinite(through).all():
-        return None
-    information = A[np.ix_(own, own)] - across.T @ through[:, :modes]
-    return information, b[own] - across.T @ through[:, modes], through[:, modes]
-
-
-def _rotation_vector(R: Float64Array) -> Float64Array:
-    return np.asarray(cv2.Rodrigues(R)[0], dtype=np.float64).reshape(3)
+        self._beliefs.add(self._points, guess, A, b)
+        parts = eliminate(A, b, slice(POSE, POSE + modes))
+        if parts is not None:
+            information, toward, _ = parts
+            person.add(information, toward + information @ guess.weights[:modes], guess.R)
 
 
 def _say_once(message: str) -> None:

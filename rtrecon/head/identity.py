@@ -14,7 +14,7 @@ import numpy as np
 
 from rtrecon.types import Float64Array
 
-__all__ = ["PersonShape"]
+__all__ = ["PersonShape", "eliminate"]
 
 _YAW_ENDS_DEG = (-40.0, -15.0, 15.0, 40.0)  # between the views
 _WORTH = 3.0  # how many independent frames those of one view are worth at the most
@@ -76,3 +76,23 @@ class PersonShape:
         A, b = self.prior()
         self.identity = np.asarray(np.linalg.solve(A, b))
         return self.identity
+
+
+def eliminate(
+    A: Float64Array, b: Float64Array, own: slice
+) -> tuple[Float64Array, Float64Array, Float64Array] | None:
+    """Normal equations of the unknowns ``own`` alone, whatever the others are, and the step of
+    the others while these stay; None if there is none."""
+    rest = np.delete(np.arange(len(b)), own)
+    across = A[rest, own]
+    try:
+        together = np.column_stack([across, b[rest]])
+        through: Float64Array = np.linalg.solve(A[np.ix_(rest, rest)], together).astype(
+            np.float64, copy=False
+        )
+    except np.linalg.LinAlgError:
+        return None
+    if not np.isfinite(through).all():
+        return None
+    step = through[:, -1]
+    return A[own, own] - across.T @ through[:, :-1], b[own] - across.T @ step, step

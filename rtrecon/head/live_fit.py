@@ -11,17 +11,12 @@ import numpy as np
 from rtrecon.errors import DataError
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.head.equations import POSE, Equations, Guess, view_of
-from rtrecon.head.fit import (
-    MIN_POINTS,
-    MODE_SIGMA,
-    coefficients_of,
-    eliminate,
-    prior_of,
-)
+from rtrecon.head.fit import MIN_POINTS, coefficients_of
 from rtrecon.head.fitted import FittedHead
-from rtrecon.head.identity import PersonShape
+from rtrecon.head.identity import PersonShape, eliminate
 from rtrecon.head.model import HeadModel, head_model
 from rtrecon.head.points import head_points
+from rtrecon.head.priors import MODE_SIGMA, Beliefs, rotation_vector
 from rtrecon.types import Float32Array, Float64Array
 
 __all__ = ["PersonFit"]
@@ -74,7 +69,6 @@ class PersonFit:
         self._ipd_m = ipd_m
         self._points = head_points(self._model, _MODES, _POINTS, _LEAST_SHAPE_M)
         self._equations = Equations(self._points)
-        self._prior = prior_of(self._points)
         moved = self._points.basis[: self._points.modes]
         self._mode_m = np.sqrt((moved**2).sum(axis=1).mean(axis=1))
         lids = self._points.basis[: self._points.modes, :, 36:48].mean(axis=2)
@@ -149,18 +143,15 @@ class PersonFit:
     def _learn(
         self, person: _Person, face: FaceReconstruction, network: Float64Array, dt_s: float
     ) -> None:
-        equations, modes, prior = self._equations, self._points.modes, self._prior
+        equations, modes = self._equations, self._points.modes
         guess = self._guess(person, face, network)
         equations.set(view_of(face), guess)
         if equations.count < MIN_POINTS:
             return
         A, b = equations.normal()
-        R_face = face.T_camera_face[:3, :3]
-        A.flat[:: len(b) + 1] += prior
-        b[:3] += prior[:3] * _rotation_vector(R_face @ guess.R.T)
-        b[6] += prior[6] * (math.log(self._ipd_m / self._model.ipd_m) - person.log_size)
-        b[POSE + modes :] += prior[POSE + modes :] * (network - guess.weights[modes:])
-        parts = eliminate(A, b, modes)
+        usual = self._ipd_m / self._model.ipd_m
+        Beliefs(face.T_camera_face[:3, :3], usual, network).add(self._points, guess, A, b)
+        parts = eliminate(A, b, slice(POSE, POSE + modes))
         if parts is None:
             return
         information, toward, step = parts
@@ -186,7 +177,7 @@ class PersonFit:
         R_face = face.T_camera_face[:3, :3]
         turned = cv2.Rodrigues(step[:3])[0] @ guess.R
         share = _share(dt_s, _PLACE_TAU_S)
-        person.turn += share * (_rotation_vector(R_face.T @ turned) - person.turn)
+        person.turn += share * (rotation_vector(R_face.T @ turned) - person.turn)
         person.shift += share * (R_face.T @ step[3:6])
         count = person.shape.frames
         # Many frames of one distance say no more than a few; the first counts whole.
@@ -197,7 +188,3 @@ class PersonFit:
 
 def _share(dt_s: float, tau_s: float) -> float:
     return 1.0 - math.exp(-dt_s / tau_s)
-
-
-def _rotation_vector(R: Float64Array) -> Float64Array:
-    return np.asarray(cv2.Rodrigues(R)[0], dtype=np.float64).reshape(3)

@@ -10,7 +10,7 @@ import pytest
 
 from rtrecon.errors import DataError
 from rtrecon.head import fit
-from rtrecon.head.fit import fit_head, new_person, placed_head
+from rtrecon.head.fit import fit_head, fit_heads, new_person, placed_head
 from rtrecon.types import Expression
 from tests.head.seen_heads import CAMERA, CROP, SIZE, head_of, person, seen, shape_error_m
 
@@ -134,3 +134,14 @@ def test_values_that_are_not_finite_are_left_out() -> None:
     fitted = fit_head(face)
     assert np.isfinite(fitted.vertices_camera()).all()
     assert shape_error_m(fitted, head) < 2.0 * shape_error_m(fit_head(clean), head) + 0.001
+
+
+def test_pictures_of_one_person_have_one_identity() -> None:
+    truth = person(10)
+    heads = [head_of(truth, turn) for turn in [(0, 0, 0), (25, 0, 0), (-20, 5, 0)]]
+    faces = [seen(head, noise_m=0.003, seed=k) for k, head in enumerate(heads)]
+    fitted = fit_heads(faces)
+    for found, head, face in zip(fitted, heads, faces, strict=True):
+        np.testing.assert_array_equal(found.identity, fitted[0].identity)
+        assert angle_deg(found.R, head.R) < 2.0
+        assert shape_error_m(found, head) < 0.5 * shape_error_m(placed_head(face), head)
