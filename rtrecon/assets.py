@@ -11,7 +11,7 @@ __all__ = ["ASSETS", "asset_path", "read_asset"]
 
 ASSETS = {
     "demo.mp4": "6e4cc90c45f5a25ed69393a13ce1291aab1f1bfc16e7cacb12031d66b5bb737d",
-    "head_shell.npz": "05c5b2e1e994bf9d1b36431585fa1d847301379ed7d33508884ea78c9de771a8",
+    "head_shell.npz": "7aaa4f40b542b091eeb54a519a23eec25605d680df13bcf098b4cd286c4a7e6c",
     "mean_face.npz": "b7f2c1bd210ab406b8b5311a6a259cf4a63485e88f98b2c9e754fd8da68cd227",
     "mean_head.npz": "38bcdb196cdeb12a6135d37aac7b6e8eae2b580f3206d6ea5d52e4c9407690bf",
 }

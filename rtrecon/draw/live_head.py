@@ -17,13 +17,14 @@ from rtrecon.draw.raster import Painted
 from rtrecon.draw.seen import Seen
 from rtrecon.geometry.mesh import Int32Array
 from rtrecon.geometry.reconstruction import FaceReconstruction
-from rtrecon.head.fit import fit_head, placed_head
-from rtrecon.types import Float32Array, Float64Array
+from rtrecon.head.fit import fit_head
+from rtrecon.head.fitted import FittedHead
+from rtrecon.head.live_fit import PersonFit
+from rtrecon.types import Float32Array
 
 __all__ = ["HeadView", "LiveHead"]
 
 _ROUNDS, _SPREAD, _TINT = (16, 1), (10, 6), (60, 2)  # at first, and in each frame after that
-_FITS, _FIT_EVERY = 6, 12  # frames that say who it is
 _MOST_FACES = 16
 _HAIR_WEIGHT, _MIRROR_WEIGHT, _TONE_WEIGHT = 0.04, 0.3, 0.03
 _LEAST_COEFFICIENT = 0.03
@@ -48,22 +49,26 @@ class LiveHead:
 
     def __init__(self) -> None:
         self._shell = head_shell()
+        self._fit = PersonFit()
         self._memory: dict[int, _Memory] = {}
 
-    def __call__(self, face: FaceReconstruction) -> HeadView:
+    def __call__(self, face: FaceReconstruction, t_ns: int | None = None) -> HeadView:
         """The head of one face, in about 5 ms; the first time 100.
+
+        Args:
+            face: what was seen.
+            t_ns: when, for people in video, who are learnt from frame to frame; None: this is a
+                picture.
 
         Raises:
             DataError: the face has no pose.
         """
-        shell = self._shell
-        memory = self._memory.pop(face.id, None)
-        if memory is None:
-            memory = _Memory(shell)
-            while len(self._memory) >= _MOST_FACES:
-                del self._memory[next(iter(self._memory))]
+        head = fit_head(face) if t_ns is None else self._fit.update(face, t_ns)
+        memory = self._memory.pop(face.id, None) or _Memory(self._shell)
         self._memory[face.id] = memory
-        return memory.next(face)
+        if len(self._memory) > _MOST_FACES:
+            del self._memory[next(iter(self._memory))]  # longest unseen
+        return memory.next(face, head)
 
 
 class _Memory:
@@ -72,32 +77,28 @@ class _Memory:
     def __init__(self, shell: HeadShell) -> None:
         count = len(shell.outward)
         self._shell = shell
-        self._frames = self._fits = 0
-        self._identity = np.zeros(0, dtype=np.float32)
-        self._size = 1.0  # over that of a head whose eyes are as far apart as said
+        self._identity: Float32Array | None = None
         self._skin: Float32Array = np.zeros(0, dtype=np.float32)
-        self._lids: Float64Array = np.zeros(3)
         self._lift = np.zeros(count, dtype=np.float32)
         self._hair_m = 0.0
         self._normals: Float32Array | None = None
         self._colors: Float32Array | None = None
 
-    def next(self, face: FaceReconstruction) -> HeadView:
-        shell = self._shell
-        at = placed_head(face, model=shell.model)
-        if self._fits < _FITS and self._frames % _FIT_EVERY == 0:
-            self._know(face, at.scale)
-        scale = self._size * at.scale
+    def next(self, face: FaceReconstruction, at: FittedHead) -> HeadView:
+        shell, first = self._shell, self._colors is None
+        if at.identity is not self._identity:
+            self._identity = at.identity
+            self._skin = shell.model.shape(at.identity).take(shell.skin, axis=0)
+            self._skin[:, 1] += shell.cut_m
         R = at.R.astype(np.float32)
-        t = face.T_camera_face[:3, 3] - scale * (at.R @ self._lids)
         skin = self._skin.copy()
         for k in np.flatnonzero(at.coefficients > _LEAST_COEFFICIENT):
             skin += at.coefficients[k] * shell.model.expression[k].take(shell.skin, axis=0)
-        base = self._head(skin, scale) @ R.T
-        base += t.astype(np.float32)
+        base = self._head(skin, at.scale) @ R.T
+        base += at.t.astype(np.float32)
         outward, rest_normals = shell.outward @ R.T, shell.rest_normals @ R.T
         normals = rest_normals if self._normals is None else self._normals @ R.T
-        seen, first = Seen(face), self._frames == 0
+        seen = Seen(face)
         points = base + self._lift[:, None] * outward
         for _ in range(_ROUNDS[not first]):
             target, weight = seen.lifts(points, normals, rest_normals, outward, self._lift, shell)
@@ -106,31 +107,12 @@ class _Memory:
             normals = shell.normals(points)
         self._normals = np.asarray(normals @ R, dtype=np.float32)
         uv, share, pure, sampled = seen.colors(points, rest_normals, shell)
-        colors = self._tint(pure, sampled)
-        self._frames += 1
+        colors = self._tint(pure, sampled, first)
         surface = Painted(
             points, normals, shell.triangles, colors, uv, share, face.texture.image_bgr
         )
         center = at.R @ _CENTER_M + face.T_camera_face[:3, 3]
         return HeadView(surface, center.astype(np.float32))
-
-    def _know(self, face: FaceReconstruction, scale: float) -> None:
-        """Take another frame into account for who it is."""
-        model, shell = self._shell.model, self._shell
-        fit = fit_head(face, model=model)
-        if len(fit.identity):
-            self._fits += 1
-            share = 1.0 / self._fits
-            if not len(self._identity):
-                self._identity = np.zeros_like(fit.identity)
-            self._identity += np.float32(share) * (fit.identity - self._identity)
-            self._size += share * (fit.scale / scale - self._size)
-        elif len(self._skin):
-            return
-        shaped = model.shape(self._identity)
-        self._lids = shaped[model.landmarks[36:48]].mean(axis=0, dtype=np.float64)
-        self._skin = shaped.take(shell.skin, axis=0)
-        self._skin[:, 1] += shell.cut_m
 
     def _head(self, skin: Float32Array, scale: float) -> Float32Array:
         """(n, 3) metres in the head frame: closed, and ears under hair laid against it."""
@@ -164,7 +146,7 @@ class _Memory:
             self._lift *= inverse
             self._lift += fixed
 
-    def _tint(self, pure: Float32Array, sampled: Float32Array) -> Float32Array:
+    def _tint(self, pure: Float32Array, sampled: Float32Array, first: bool) -> Float32Array:
         """(n, 3) colours: as seen, else as seen before, as on the other side, or about so."""
         shell = self._shell
         weight = 4.0 * pure
@@ -179,7 +161,6 @@ class _Memory:
         fixed += pull[:, None] * tone
         inverse = (1.0 / (1.0 + weight + pull))[:, None]
         fixed *= inverse
-        first = self._colors is None
         colors = tone.astype(np.float32) if self._colors is None else self._colors
         for _ in range(_TINT[not first]):
             colors = _around(colors, shell.neighbors)

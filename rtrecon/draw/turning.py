@@ -47,7 +47,7 @@ class TurningHead:
         if faces:
             if self._heads is None:
                 self._heads = LiveHead()
-            self._last = self._heads(largest(faces))
+            self._last = self._heads(largest(faces), round(t_s * 1e9))
         if self._last is None:
             picture = np.full((height, width, 3), BACKGROUND, dtype=np.uint8)
         else:
