@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from rtrecon.geometry.mesh import vertex_normals
+from rtrecon.head.color import median_color, unlike
 from rtrecon.head.regions import Regions
-from rtrecon.head.view import View, sample
+from rtrecon.head.view import View, sample, toward_camera
 from rtrecon.types import Float32Array, Float64Array
 
-__all__ = ["grain_of", "hair_out", "hair_rim"]
+__all__ = ["grain_of", "hair_out", "hair_tone", "own_regions"]
 
 _INWARD_M, _OUTWARD_M, _STEP_M = 0.008, 0.050, 0.001
 _RIM_M = (0.004, 0.014)  # inside the outline, where hair's colour is looked for
 _ABOVE_M = -0.040  # head frame: as high as hair is on most heads
 _GRAIN_M, _GRAIN_MOST = 0.024, 0.065  # of a patch, and of its logarithm's spread
 _TEXTURE_M = 0.7  # about what the texture's side shows of the head
+_UNLIKE = 11.0  # in Lab, of hair and skin
+_LEAST_EAR = 10  # vertices that must be seen to say that hair covers an ear
+_COVERED = (0.6, 0.2)  # share of it; where the other ear is covered
+_FIRM = 5.0  # of the outline against the depth
 _EDGE_ON = 0.30  # cosine below which a vertex is taken to lie on the outline
 
 
@@ -37,7 +45,9 @@ def hair_out(
     """
     count = len(facing)
     normals = vertex_normals(vertices_camera, view.fitted.model.triangles)[:count]
-    on_edge = np.clip(1.0 - np.abs(facing) / _EDGE_ON, 0.0, 1.0) * (regions.scalp > 0.3)
+    on_edge = np.clip(1.0 - np.abs(facing) / _EDGE_ON, 0.0, 1.0) * (
+        np.maximum(regions.scalp, regions.ear) > 0.3
+    )
     weight, moved = np.zeros(count), np.zeros((count, 3))
     chosen = np.flatnonzero(on_edge > 0.0)
     if len(chosen) == 0:
@@ -56,12 +66,68 @@ def hair_out(
     found = (last > 0) & (last < len(steps))
     found &= known[np.arange(len(chosen)), np.minimum(last, len(steps) - 1)]
     length = -_INWARD_M + last * _STEP_M
-    weight[chosen] = on_edge[chosen] * found
+    weight[chosen] = _FIRM * on_edge[chosen] * found
     moved[chosen] = np.where(found, length, 0.0)[:, None] * across
     return weight, moved
 
 
-def hair_rim(view: View) -> npt.NDArray[np.intp]:
+def hair_tone(views: Sequence[View], skin: Float64Array) -> Float64Array:
+    """(3,) RGB: the median along the head's outline, high on the head."""
+    rim = np.concatenate([view.image.reshape(-1, 3)[_hair_rim(view)][:, ::-1] for view in views])
+    rim = rim.astype(np.float64)
+    if len(rim) == 0:
+        return skin * 0.4
+    other = unlike(rim, skin, 12.0) > _UNLIKE
+    # Bald, or with skin between the hair.
+    other = other if other.mean() > 0.25 else np.ones(len(rim), dtype=np.bool_)
+    return median_color(rim, other, skin * 0.4)
+
+
+def own_regions(views: Sequence[View], regions: Regions) -> Regions:
+    """The person's: where their hair covers an ear, that is scalp."""
+    model = views[0].fitted.model
+    count = len(regions.scalp)
+    left = model.vertices[:count, 0] > 0.0
+    shares = np.zeros((2, 2))  # of each side: covered, seen
+    for view in views:
+        vertices = view.fitted.vertices_camera()
+        at = view.pixels_of_outline(vertices[:count])
+        color = sample(view.image, view.pixels(vertices[:count]))[:, ::-1].astype(np.float64)
+        facing = toward_camera(vertices, model.triangles)[:count]
+        inside = (sample(view.outline, at) > 0.7) & (sample(view.known, at) > 0.5)
+        face = (regions.coarse * (1.0 - regions.scalp) * (1.0 - regions.neck) > 0.9) & inside
+        skin = median_color(color, face & (facing > 0.6), np.array([198.0, 160.0, 138.0]))
+        hair = hair_tone([view], skin)
+        if unlike(hair[None], skin, 0.0)[0] < _UNLIKE:
+            continue
+        as_hair = unlike(color, hair, 6.0) < 0.8 * unlike(color, skin, 6.0)
+        ear = inside & (regions.ear > 0.6) & (facing > 0.05)
+        for side, of_side in enumerate((left, ~left)):
+            shares[side] += (
+                np.count_nonzero(ear & as_hair & of_side),
+                np.count_nonzero(ear & of_side),
+            )
+    seen = shares[:, 1] >= _LEAST_EAR
+    share = shares[:, 0] / np.maximum(shares[:, 1], 1.0)
+    # Hair that covers one ear seldom leaves the other free.
+    covered = seen & (share > _COVERED[0])
+    covered |= covered[::-1] & (~seen | (share > _COVERED[1]))
+    if not covered.any():
+        return regions
+    hidden = np.where(left, covered[0], covered[1]).astype(np.float64)
+    scalp = np.maximum(regions.scalp, hidden * regions.beside)
+    coarse = np.maximum(regions.coarse, hidden * np.clip(3.0 * regions.ear, 0.0, 1.0))
+    return replace(
+        regions,
+        scalp=scalp,
+        coarse=coarse,
+        ear=regions.ear * (1.0 - hidden),
+        hidden_ear=regions.ear * hidden,
+        near_ear=regions.near_ear * (1.0 - hidden),
+    )
+
+
+def _hair_rim(view: View) -> npt.NDArray[np.intp]:
     """Flat indices of the image's pixels a little inside the outline, above the ears."""
     size = len(view.image)
     scale = len(view.outline) / size
@@ -87,7 +153,7 @@ def grain_of(view: View, size: int) -> Float32Array:
     textures", 2011): no lock of hair is seen twice.
     """
     flat = np.ones((size, size), dtype=np.float32)
-    rim = hair_rim(view)
+    rim = _hair_rim(view)
     if len(rim) < 50:
         return flat
     width = len(view.image)
@@ -103,6 +169,8 @@ def grain_of(view: View, size: int) -> Float32Array:
     luma = luma.astype(np.float32)
     luma -= cv2.GaussianBlur(luma, (0, 0), max(side / 8.0, 1.0))
     spread = float(luma.std())
+    if float(np.abs(np.diff(luma, axis=0)).mean()) > float(np.abs(np.diff(luma, axis=1)).mean()):
+        luma = np.ascontiguousarray(luma.T)  # strands hang
     luma *= np.outer(np.hanning(side), np.hanning(side)).astype(np.float32)
     spot_px = max(3, round(size * _GRAIN_M / _TEXTURE_M)) | 1
     spot = cv2.resize(luma, (spot_px, spot_px), interpolation=cv2.INTER_AREA)

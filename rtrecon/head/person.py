@@ -9,7 +9,9 @@ from rtrecon.errors import DataError
 from rtrecon.geometry.mesh import UInt8Array
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.head.fitted import FittedHead
+from rtrecon.head.hair import own_regions
 from rtrecon.head.model import HeadModel
+from rtrecon.head.regions import regions_of
 from rtrecon.head.texture import TEXTURE_PX, bake
 from rtrecon.head.view import make_view
 from rtrecon.head.wrap import wrap
@@ -75,7 +77,8 @@ def person_head(
         make_view(face, head, picture)
         for face, head, picture in zip(faces, fitted, pictures, strict=True)
     ]
-    wrapped = wrap(views)
     model = fitted[0].model
-    texture = bake(model, views, wrapped.seen, wrapped.rest, texture_px)
+    regions = own_regions(views, regions_of(model))
+    wrapped = wrap(views, regions)
+    texture = bake(model, views, wrapped.seen, wrapped.rest, regions, texture_px)
     return PersonHead(model, fitted[0], wrapped.rest, wrapped.seen[0], texture)

@@ -22,13 +22,16 @@ _SOFT_M = 0.008
 # Ears: beside this, between these heights and depths.
 _EAR_X, _EAR_Y, _EAR_Z = 0.0755, (-0.014, 0.052), (0.040, 0.105)
 
+_BESIDE_Y, _BESIDE_Z = 0.058, 0.034  # where hair that covers the ears ends below, and in front
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Regions:
     """Shares in [0, 1] of the membrane's vertices.
 
-    ``scalp`` (n,): where hair grows on most heads. ``ear`` (n,): the pinnae. ``coarse`` (n,): how
-    far the network's depth, blurred at lids, lips, nostrils and ears, may be followed. ``neck``
+    ``scalp`` (n,): where hair grows on most heads. ``ear`` (n,): the pinnae, ``hidden_ear``
+    (n,): those under hair; ``near_ear`` (n,): where the outline may be that of an ear. ``beside``
+    (n,): what hair covers that covers the ears. ``coarse`` (n,): how far the network's depth, blurred at lids, lips, nostrils and ears, may be followed. ``neck``
     (n,): below the jaw, by ``below_jaw_m`` (n,) metres. ``lips`` (n,): their red;
     ``between_lips`` (n,): their inner rim; ``lip_pull``
     (n,): what moves with that rim when the mouth shuts. ``outside`` (n,): skin, not a socket.
@@ -38,6 +41,9 @@ class Regions:
 
     scalp: Float64Array
     ear: Float64Array
+    hidden_ear: Float64Array
+    near_ear: Float64Array
+    beside: Float64Array
     coarse: Float64Array
     neck: Float64Array
     below_jaw_m: Float64Array
@@ -83,6 +89,12 @@ def regions_of(model: HeadModel) -> Regions:
     return Regions(
         scalp * outside,
         ear_soft * outside,
+        np.zeros(count),
+        ((y > -0.030) & (z > 0.02) & (z < 0.125)).astype(np.float64),
+        np.clip((_BESIDE_Y - y) / 0.012, 0.0, 1.0)
+        * np.clip((y + 0.05) / 0.01, 0.0, 1.0)
+        * np.clip((z - _BESIDE_Z) / 0.008, 0.0, 1.0)
+        * outside,
         coarse,
         neck,
         np.maximum(y - jaw, 0.0) * outside,

@@ -12,12 +12,13 @@ import cv2
 import numpy as np
 
 from rtrecon.geometry.mesh import UInt8Array, vertex_normals
-from rtrecon.head.hair import grain_of, hair_rim
+from rtrecon.head.color import median_color, unlike
+from rtrecon.head.hair import grain_of, hair_tone
 from rtrecon.head.layout import Layout, layout_of
 from rtrecon.head.membrane import Membrane, membrane_of
 from rtrecon.head.model import PART_NAMES, HeadModel
 from rtrecon.head.paint import eye_color, paint_inner
-from rtrecon.head.regions import Regions, regions_of
+from rtrecon.head.regions import Regions
 from rtrecon.head.view import View, sample, toward_camera, visible
 from rtrecon.types import Float32Array, Float64Array
 
@@ -54,6 +55,7 @@ def bake(
     views: Sequence[View],
     seen: Sequence[Float32Array],
     rest: Float32Array,
+    regions: Regions,
     size: int = TEXTURE_PX,
 ) -> UInt8Array:
     """(size, size, 3) uint8 RGB.
@@ -63,13 +65,14 @@ def bake(
         views: of one person.
         seen: (n, 3) vertices in the camera frame of each view.
         rest: (n, 3) vertices at rest, head frame.
+        regions: the person's own.
         size: of the texture.
     """
-    membrane, regions = membrane_of(model), regions_of(model)
+    membrane = membrane_of(model)
     fine = max(view.px_per_m for view in views) > _FINE_PX_PER_M
     baked = size if fine else min(size, _BAKED_PX)
     layout = layout_of(model, min(baked, _BAKED_PX))
-    looks = [_look(view, vertices) for view, vertices in zip(views, seen, strict=True)]
+    looks = [_look(view, vertices, regions) for view, vertices in zip(views, seen, strict=True)]
     tones = _tones(views, looks, regions)
     looks = [_plausible(look, tones, regions, membrane) for look in looks]
     gain = _evened(model, rest, looks, regions)
@@ -95,7 +98,7 @@ class _Tones:
     hair: Float64Array
 
 
-def _look(view: View, vertices: Float32Array) -> _Seen:
+def _look(view: View, vertices: Float32Array, regions: Regions) -> _Seen:
     model = view.fitted.model
     count = membrane_of(model).count
     facing = toward_camera(vertices, model.triangles)[:count]
@@ -108,7 +111,7 @@ def _look(view: View, vertices: Float32Array) -> _Seen:
         _VISIBLE_PX,
         _SLACK_M,
     )[:count]
-    membrane, regions = membrane_of(model), regions_of(model)
+    membrane = membrane_of(model)
     at = view.pixels_of_outline(vertices[:count])
     # A little inside the outline: the wall's colour has bled into its edge.
     inside = sample(cv2.erode(view.outline, np.ones((5, 5), np.uint8)), at)
@@ -136,28 +139,17 @@ def _tones(views: Sequence[View], looks: Sequence[_Seen], regions: Regions) -> _
     color = np.concatenate([look.color for look in looks])
     n = len(looks)
     face = np.tile(regions.coarse * (1.0 - regions.scalp) * (1.0 - regions.neck), n)
-    skin = _median(color, (weight > 0.5) & (face > 0.9), np.array([198.0, 160.0, 138.0]))
-    rim = np.concatenate([view.image.reshape(-1, 3)[hair_rim(view)][:, ::-1] for view in views])
-    rim = rim.astype(np.float64)
-    other = _unlike(rim, skin, 12.0) > _SKIN_SPREAD
-    # Bald, or with skin between the hair.
-    other = other if other.mean() > 0.25 else np.ones(len(rim), dtype=np.bool_)
-    hair = _median(rim, other, skin * 0.4)
-    lips = _median(color, (weight > 0.5) & (np.tile(regions.lips, n) > 0.9), skin * 0.8)
+    skin = median_color(color, (weight > 0.5) & (face > 0.9), np.array([198.0, 160.0, 138.0]))
+    hair = hair_tone(views, skin)
+    lips = median_color(color, (weight > 0.5) & (np.tile(regions.lips, n) > 0.9), skin * 0.8)
     return _Tones(skin, lips, hair)
-
-
-def _median(color: Float64Array, chosen: np.ndarray, default: Float64Array) -> Float64Array:
-    if np.count_nonzero(chosen) < 12:
-        return default
-    return np.asarray(np.median(color[chosen], axis=0))
 
 
 def _plausible(look: _Seen, tones: _Tones, regions: Regions, membrane: Membrane) -> _Seen:
     """Without what is no skin below the jaw: collars; and no lip between the lips: teeth, the
     dark of the mouth."""
     keep = np.ones(len(look.weight))
-    like = np.clip(2.0 - _unlike(look.color, tones.skin, 25.0) / _SKIN_SPREAD, 0.0, 1.0)
+    like = np.clip(2.0 - unlike(look.color, tones.skin, 25.0) / _SKIN_SPREAD, 0.0, 1.0)
     keep *= 1.0 - np.clip(regions.neck * 1.5, 0.0, 1.0) * (1.0 - like)
     # Below a collar's edge there is no skin again that counts.
     keep *= np.clip(1.6 - regions.below_jaw_m / 0.045, 0.0, 1.0)
@@ -166,19 +158,6 @@ def _plausible(look: _Seen, tones: _Tones, regions: Regions, membrane: Membrane)
     # An open mouth's teeth are a millimetre beside the lips.
     keep *= 1.0 - look.mouth_open * regions.between_lips
     return _Seen(look.pixels, look.weight * keep, look.color, look.mouth_open)
-
-
-def _unlike(color: Float64Array, tone: Float64Array, free_luma: float) -> Float64Array:
-    """How far from ``tone`` in Lab; the lightness counts less."""
-    lab, wanted = _lab(color), _lab(tone[None])[0]
-    luma = np.maximum(np.abs(lab[:, 0] - wanted[0]) - free_luma, 0.0)
-    chroma = np.hypot(lab[:, 1] - wanted[1], lab[:, 2] - wanted[2])
-    return np.asarray(chroma + 0.35 * luma)
-
-
-def _lab(color: Float64Array) -> Float64Array:
-    image = np.clip(color / 255.0, 0.0, 1.0).astype(np.float32)[None]
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2Lab)[0], dtype=np.float64)
 
 
 def _evened(

@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from rtrecon.geometry.mesh import vertex_normals
 from rtrecon.head.hair import hair_out
-from rtrecon.head.membrane import membrane_of
+from rtrecon.head.membrane import Membrane, membrane_of
 from rtrecon.head.model import HeadModel
-from rtrecon.head.regions import Regions, regions_of
+from rtrecon.head.regions import Regions
 from rtrecon.head.view import View, project, sample, toward_camera
 from rtrecon.types import Float32Array, Float64Array
 
@@ -34,7 +34,8 @@ _HAIR_IN_M, _HAIR_OUT_M = 0.004, 0.040
 _REACH_M, _HAIR_REACH_M = 0.0045, 0.016
 _FADE_M, _HAIR_FADE_M = 0.045, 0.16
 _OTHER_SIDE = 0.25  # confidence in the mirrored side where that alone was seen
-_ROUNDS = 2
+_ROUNDS = 3
+_FLAT_STEPS = 150
 _LIPS_OVERLAP_M = 0.0003
 _LASH_LENGTH = 0.03  # without alpha the model's lashes are ribbons; the skin shows the person's
 _NECK_FACING = (0.35, 0.6)
@@ -55,17 +56,18 @@ class Wrapped:
     """(membrane's count,) metres that the surface stands out of the bare head on the scalp."""
 
 
-def wrap(views: Sequence[View]) -> Wrapped:
+def wrap(views: Sequence[View], regions: Regions) -> Wrapped:
     """Wrap the head of ``views``, all of one person, around what they show.
 
-    The identity of the first is the person's.
+    The identity of the first is the person's; ``regions`` are their own.
     """
     first = views[0].fitted
     model = first.model
-    membrane, regions = membrane_of(model), regions_of(model)
+    membrane = membrane_of(model)
     count = membrane.count
+    flat = _flat_ears(first.at_rest(), membrane, regions)
     # Displacements in the head frame, metres.
-    by_landmarks = [_landmark_field(view) for view in views]
+    by_landmarks = [tuple(field + flat for field in _landmark_field(view)) for view in views]
     at_rest = np.mean([rest for _, rest in by_landmarks], axis=0)
     fade = _FADE_M + regions.scalp * (_HAIR_FADE_M - _FADE_M)
     reach = _REACH_M + regions.scalp * (_HAIR_REACH_M - _REACH_M)
@@ -81,7 +83,7 @@ def wrap(views: Sequence[View]) -> Wrapped:
                 weight += w
                 total += w[:, None] * target
         target = total / np.maximum(weight, 1e-9)[:, None]
-        weight, target = _both_sides(model, weight.clip(0.0, 1.0), target)
+        weight, target = _both_sides(model, weight, target)
         d = membrane.solve(weight, target, reach, fade)
     d = np.concatenate([d, _inner(model, regions, d)])
     rest = first.at_rest() + at_rest + d
@@ -97,6 +99,19 @@ def wrap(views: Sequence[View]) -> Wrapped:
         vertices[lashes] = roots + _LASH_LENGTH * (vertices[lashes] - roots)
     hair = (d[:count] * normals).sum(axis=1) * regions.scalp
     return Wrapped(rest.astype(np.float32), seen, hair)
+
+
+def _flat_ears(rest: Float32Array, membrane: Membrane, regions: Regions) -> Float64Array:
+    """(n, 3) that takes ears back which hair covers."""
+    moved = np.zeros(rest.shape)
+    if not regions.hidden_ear.any():
+        return moved
+    points = rest[: membrane.count].astype(np.float64)
+    share = np.clip(3.0 * regions.hidden_ear, 0.0, 1.0)[:, None]
+    for _ in range(_FLAT_STEPS):
+        points = points + share * (membrane.mean_around(points) - points)
+    moved[: membrane.count] = points - rest[: membrane.count]
+    return moved
 
 
 def _landmark_field(view: View) -> tuple[Float64Array, Float64Array]:
@@ -181,7 +196,7 @@ def _both_sides(
     mirror = model.mirror[: len(weight)]
     inside = mirror < len(weight)
     mirror = np.where(inside, mirror, 0)
-    less = _OTHER_SIDE * weight[mirror] * inside * (1.0 - weight)
+    less = _OTHER_SIDE * weight[mirror] * inside * (1.0 - weight.clip(0.0, 1.0))
     total = weight + less
     other = target[mirror] * (-1.0, 1.0, 1.0)
     mixed = (weight[:, None] * target + less[:, None] * other) / np.maximum(total, 1e-9)[:, None]
