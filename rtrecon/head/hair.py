@@ -45,9 +45,8 @@ def hair_out(
     """
     count = len(facing)
     normals = vertex_normals(vertices_camera, view.fitted.model.triangles)[:count]
-    on_edge = np.clip(1.0 - np.abs(facing) / _EDGE_ON, 0.0, 1.0) * (
-        np.maximum(regions.scalp, regions.ear) > 0.3
-    )
+    on_edge = np.clip(1.0 - np.abs(facing) / _EDGE_ON, 0.0, 1.0) * (regions.scalp > 0.3)
+    on_edge *= 1.0 - regions.near_ear
     weight, moved = np.zeros(count), np.zeros((count, 3))
     chosen = np.flatnonzero(on_edge > 0.0)
     if len(chosen) == 0:

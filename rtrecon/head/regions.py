@@ -29,13 +29,14 @@ _BESIDE_Y, _BESIDE_Z = 0.058, 0.034  # where hair that covers the ears ends belo
 class Regions:
     """Shares in [0, 1] of the membrane's vertices.
 
-    ``scalp`` (n,): where hair grows on most heads. ``ear`` (n,): the pinnae, ``hidden_ear``
-    (n,): those under hair; ``near_ear`` (n,): where the outline may be that of an ear. ``beside``
-    (n,): what hair covers that covers the ears. ``coarse`` (n,): how far the network's depth, blurred at lids, lips, nostrils and ears, may be followed. ``neck``
-    (n,): below the jaw, by ``below_jaw_m`` (n,) metres. ``lips`` (n,): their red;
-    ``between_lips`` (n,): their inner rim; ``lip_pull``
-    (n,): what moves with that rim when the mouth shuts. ``outside`` (n,): skin, not a socket.
-    ``follow`` (m,): the membrane's vertex that each vertex of the lashes moves with,
+    ``scalp``: where hair grows on most heads. ``ear``: the pinnae; ``hidden_ear``: those under
+    hair; ``near_ear``: where the outline may be that of an ear. ``beside``: what hair covers that
+    covers the ears. ``coarse``: how far the network's depth, blurred at lids, lips, nostrils and
+    ears, may be followed. ``neck``: below the jaw, by ``below_jaw_m`` metres. ``lips``: their red;
+    ``between_lips``: their inner rim; ``lip_pull``: what moves with that rim when the mouth shuts.
+    ``outside``: skin, not a socket. All (n,) float64.
+
+    ``follow`` (m,): the membrane's vertex that each vertex of the lashes moves with;
     ``lash_root`` (m,) where it grows.
     """
 
