@@ -108,9 +108,9 @@ def own_regions(views: Sequence[View], regions: Regions) -> Regions:
             )
     seen = shares[:, 1] >= _LEAST_EAR
     share = shares[:, 0] / np.maximum(shares[:, 1], 1.0)
-    # Hair that covers one ear seldom leaves the other free.
-    covered = seen & (share > _COVERED[0])
-    covered |= covered[::-1] & (~seen | (share > _COVERED[1]))
+    # Hair that covers one ear covers the other; one alone is more likely lit like hair.
+    high, some = seen & (share > _COVERED[0]), ~seen | (share > _COVERED[1])
+    covered = np.full(2, bool(high.any() and some.all()))
     if not covered.any():
         return regions
     hidden = np.where(left, covered[0], covered[1]).astype(np.float64)
