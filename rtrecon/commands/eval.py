@@ -10,6 +10,7 @@ from rtrecon.console import Progress, say
 from rtrecon.draw.png import write_png
 from rtrecon.evaluate.config import EvalConfig
 from rtrecon.evaluate.dataset import DepthDataset
+from rtrecon.evaluate.head_predictors import head_predictors
 from rtrecon.evaluate.plots import draw_frame_plot
 from rtrecon.evaluate.predictors import ModelPredictor, Predictor, make_baseline
 from rtrecon.evaluate.report import format_face_tables, format_table, to_json
@@ -37,7 +38,9 @@ def run_eval(config: EvalConfig) -> int:
         if target is not None:
             check_target(target)
     dataset = DepthDataset(config.dataset)
-    predictors: list[Predictor] = [_model_predictor(config, name) for name in config.model]
+    predictors: list[Predictor] = []
+    for name in config.model:
+        predictors += _model_predictors(config, name, dataset)
     predictors += [make_baseline(name, config.ipd_mm) for name in config.baseline_list()]
     start_s = time.monotonic()
     with Progress("frames", len(dataset), quiet=config.quiet) as progress:
@@ -72,7 +75,8 @@ def run_eval(config: EvalConfig) -> int:
     return 0 if any(score.detected for report in reports for score in report.scores) else 1
 
 
-def _model_predictor(config: EvalConfig, model: str) -> ModelPredictor:
+def _model_predictors(config: EvalConfig, model: str, dataset: DepthDataset) -> list[Predictor]:
+    """The model, and the heads fitted to what it sees."""
     reconstructor = Reconstructor(
         model=model,
         provider=config.provider,
@@ -88,4 +92,10 @@ def _model_predictor(config: EvalConfig, model: str) -> ModelPredictor:
     )
     name = Path(model).name
     alike = [other for other in config.model if Path(other).name == name]
-    return ModelPredictor(model if len(set(alike)) > 1 else name, reconstructor)
+    predictor = ModelPredictor(model if len(set(alike)) > 1 else name, reconstructor)
+    if not config.heads or reconstructor.depth_model.manifest.landmarks is None:
+        return [predictor]
+    rows = head_predictors(
+        predictor, ipd_m=config.ipd_mm * 1e-3, video=config.video, people=dataset.has_people
+    )
+    return [predictor, *rows]

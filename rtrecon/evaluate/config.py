@@ -28,6 +28,8 @@ class EvalConfig(ModelConfig):
     """What to score beside the models, of plane,mean-head; none for no baseline."""
     passes: int = 1
     """Views of each face to average over, as `rtrecon image` does; 1 is the live path."""
+    heads: bool = True
+    """Score the head model fitted to what a model with landmarks sees, and both averaged."""
     video: bool = False
     """The frames are a video in order: filter over time, and report jitter."""
     coefficients: bool = False

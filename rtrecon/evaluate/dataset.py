@@ -101,6 +101,11 @@ class DepthDataset:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def has_people(self) -> bool:
+        """Whether it says who any frame is of."""
+        return any(frame.get("person") is not None for frame in self._frames)
+
     def __iter__(self) -> Iterator[DepthSample]:
         for number in range(len(self.ids)):
             yield self[number]

@@ -7,10 +7,12 @@ a model cannot win by leaving out what is hard.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -24,6 +26,7 @@ __all__ = [
     "jitter_mm",
     "normal_error_deg",
     "score_frame",
+    "shape_error_mm",
     "summarize",
 ]
 
@@ -33,6 +36,9 @@ MIN_COVERAGE = 0.2
 """With less of the face covered, something else was taken for it: not detected."""
 
 _NORMAL_BASE_M = 0.002  # length over which slopes are measured: below it there is only noise
+_EDGE_M = 0.003
+_GRAZING = 0.25  # least cosine: pixels on the outline do not count for more
+_SHAPE_POINTS, _SHAPE_STEPS, _SHAPE_FLOOR_M = 4000, 6, 0.0005
 _JUMP = 6.0  # depth steps over the base that are no surface
 
 
@@ -42,6 +48,8 @@ class FrameScore:
 
     ``mae_mm``, ``rmse_mm``, ``under_2mm`` (and 5, 10; shares of 1): depth error after removing
     its median. ``mae_affine_mm``: after the best scale and shift of the prediction.
+    ``shape_mm``: mean distance to the measured surface after the best size and rigid motion: of
+    a shape that is right in a wrong place there is none.
     ``normal_deg``: mean angle between the surfaces. ``relief_of_plane``: ``mae_mm`` over what
     a flat plane that faces the camera scores on the same pixels. ``distance_percent``:
     absolute error of the median distance. ``coverage``: share of the face's pixels that have
@@ -59,6 +67,7 @@ class FrameScore:
     normal_deg: float = float("nan")
     relief_of_plane: float = float("nan")
     distance_percent: float = float("nan")
+    shape_mm: float = float("nan")
 
 
 class Jitter(NamedTuple):
@@ -111,6 +120,7 @@ def score_frame(
         normal_deg=normal_error_deg(predicted_m, measured_m, both, intrinsics),
         relief_of_plane=mae_mm / max(float(plane_mm.mean()), 1e-9),
         distance_percent=abs(float(np.median(predicted) / np.median(measured)) - 1.0) * 100.0,
+        shape_mm=shape_error_mm(predicted_m, measured_m, both, intrinsics),
     )
 
 
@@ -148,6 +158,54 @@ def normal_error_deg(
         return float("nan")
     cosine = np.clip((first[good] * second[good]).sum(axis=1), -1.0, 1.0)
     return float(np.degrees(np.arccos(cosine)).mean())
+
+
+def shape_error_mm(
+    predicted_m: Float32Array, measured_m: Float32Array, both: BoolArray, intrinsics: Intrinsics
+) -> float:
+    """Mean distance in mm of the prediction from the measured surface, point to plane, after the
+    best size and rigid motion; NaN where the surface has no normals. Next to an edge there is
+    none: there, depth says where the edge is.
+
+    Each point keeps the pixel that it is compared with: size is taken off along the rays, and
+    what turn and shift are left is small.
+    """
+    rows, columns = np.nonzero(both)
+    if len(rows) == 0:
+        return float("nan")
+    step = max(1, math.isqrt(len(rows) // _SHAPE_POINTS))
+    ratio = float(np.median(measured_m[both] / predicted_m[both]))
+    spacing_m = float(np.median(measured_m[both])) / intrinsics.fx
+    reach = max(1, round(_NORMAL_BASE_M / (2.0 * spacing_m)))
+    y0, x0 = rows.min(), columns.min()
+    box = np.s_[y0 : rows.max() + 1, x0 : columns.max() + 1]
+    camera = (intrinsics.cx - x0, intrinsics.cy - y0, intrinsics.fx, intrinsics.fy)
+    normals, good = _normals(measured_m[box], both[box], camera, reach, spacing_m)
+    edge_px = 2 * math.ceil(_EDGE_M / spacing_m) + 1
+    good = cv2.erode(good.view(np.uint8), np.ones((edge_px, edge_px), np.uint8)) > 0
+    rows, columns = np.nonzero(good)
+    kept = (rows % step == 0) & (columns % step == 0)
+    rows, columns = rows[kept], columns[kept]
+    if len(rows) < 16:
+        return float("nan")
+    n = normals[rows, columns]
+    rays = np.column_stack(
+        [(columns - camera[0]) / camera[2], (rows - camera[1]) / camera[3], np.ones(len(rows))]
+    )
+    P = rays * (predicted_m[box][rows, columns].astype(np.float64) * ratio)[:, None]
+    Q = rays * measured_m[box][rows, columns].astype(np.float64)[:, None]
+    # Pixels count by the surface that they see.
+    seen = np.abs((n * rays).sum(axis=1)) / np.linalg.norm(rays, axis=1)
+    area = Q[:, 2] ** 2 / np.maximum(seen, _GRAZING)
+    middle = Q.mean(axis=0)
+    motion = np.concatenate([np.cross(P - middle, n), n], axis=1)
+    error = (n * (Q - P)).sum(axis=1)
+    left = error
+    for _ in range(_SHAPE_STEPS):  # by weights that turn squares into absolute values
+        weight = area / np.maximum(np.abs(left), _SHAPE_FLOOR_M)
+        system = (motion * weight[:, None]).T @ motion + 1e-12 * np.eye(6)
+        left = error - motion @ np.linalg.solve(system, motion.T @ (weight * error))
+    return float(np.average(np.abs(left), weights=area)) * 1e3
 
 
 def jitter_mm(

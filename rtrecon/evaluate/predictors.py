@@ -16,6 +16,7 @@ from rtrecon.faces.mtcnn import Mtcnn
 from rtrecon.geometry.mean_face import mean_face
 from rtrecon.geometry.pose import fit_pose, guess_pose
 from rtrecon.geometry.rays import undistort
+from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.pipeline import Reconstructor
 from rtrecon.types import Face, Float32Array, Float64Array, Frame
 
@@ -73,8 +74,27 @@ class ModelPredictor:
         self.name = name
         self._reconstructor = reconstructor
 
+        self._last: tuple[DepthSample, tuple[FaceReconstruction, Float32Array] | None] | None = None
+
+    def seen(self, sample: DepthSample) -> tuple[FaceReconstruction, Float32Array] | None:
+        """The face that counts and its depth (H, W) in the picture; None: no face found. A frame
+        that is asked for again is not looked at again."""
+        if self._last is None or self._last[0] is not sample:
+            self._last = (sample, self._look(sample))
+        return self._last[1]
+
     def predict(self, sample: DepthSample) -> Prediction | None:
         """See `Predictor`."""
+        seen = self.seen(sample)
+        if seen is None:
+            return None
+        face, depth_m = seen
+        answer = FaceAnswer(
+            face.expression, face.T_camera_face[:3, :3].copy(), face.landmarks68_px, face.crop
+        )
+        return Prediction(depth_m, answer)
+
+    def _look(self, sample: DepthSample) -> tuple[FaceReconstruction, Float32Array] | None:
         t_ns = round(sample.t_s * 1e9)
         faces = self._reconstructor(Frame(sample.image, 0, t_ns, sample.intrinsics))
         depths = [face.depth_in_frame(sample.image.shape) for face in faces]
@@ -82,11 +102,7 @@ class ModelPredictor:
         if not hits or max(hits) == 0:
             return None
         best = int(np.argmax(hits))
-        face = faces[best]
-        answer = FaceAnswer(
-            face.expression, face.T_camera_face[:3, :3].copy(), face.landmarks68_px, face.crop
-        )
-        return Prediction(depths[best], answer)
+        return faces[best], depths[best]
 
 
 class _LandmarkBaseline:

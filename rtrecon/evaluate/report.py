@@ -18,6 +18,7 @@ _COLUMNS = (
     ("coverage", "covered", "{:.0%}"),
     ("mae_mm", "MAE mm", "{:.2f}"),
     ("mae_affine_mm", "affine mm", "{:.2f}"),
+    ("shape_mm", "shape mm", "{:.2f}"),
     ("rmse_mm", "RMSE mm", "{:.2f}"),
     ("under_2mm", "<2 mm", "{:.0%}"),
     ("under_5mm", "<5 mm", "{:.0%}"),

@@ -31,6 +31,8 @@ __all__ = [
     "coefficients_of",
     "fit_head",
     "fit_heads",
+    "fit_known",
+    "fit_mean_head",
     "new_person",
     "placed_head",
 ]
@@ -54,7 +56,6 @@ def fit_head(
     *,
     ipd_m: float = 0.063,
     model: HeadModel | None = None,
-    person: PersonShape | None = None,
 ) -> FittedHead:
     """Fit the head model to one face, in 10 ms.
 
@@ -65,16 +66,31 @@ def fit_head(
         face: with depth in metres; landmarks and expression help, and are not needed.
         ipd_m: between the person's eyes, as the face was reconstructed with.
         model: None: the shipped one.
-        person: what is known of them from other pictures (`new_person`); learns from this one.
 
     Raises:
         DataError: the face has no pose (`FaceReconstruction.T_camera_face` is not finite).
         ModelError: the head model is not installed, or damaged.
     """
-    model = model or head_model()
-    task = _Task(face, ipd_m, model)
-    person = person or new_person()
-    return task.fit(person.solve(), person)
+    return fit_known(face, new_person(), ipd_m=ipd_m, model=model)
+
+
+def fit_known(
+    face: FaceReconstruction,
+    person: PersonShape,
+    *,
+    ipd_m: float = 0.063,
+    model: HeadModel | None = None,
+) -> FittedHead:
+    """As `fit_head`, of a person of whom other pictures were seen; ``person`` (`new_person`
+    before the first) learns from this one."""
+    return _Task(face, ipd_m, model or head_model()).fit(person.solve(), person)
+
+
+def fit_mean_head(
+    face: FaceReconstruction, *, ipd_m: float = 0.063, model: HeadModel | None = None
+) -> FittedHead:
+    """As `fit_head`, but that the identity stays the mean head's: to compare with."""
+    return _Task(face, ipd_m, model or head_model()).fit(np.zeros(_MODES), None)
 
 
 def fit_heads(

@@ -17,7 +17,7 @@ from rtrecon.types import Float64Array
 __all__ = ["PersonShape", "eliminate"]
 
 _YAW_ENDS_DEG = (-40.0, -15.0, 15.0, 40.0)  # between the views
-_WORTH = 3.0  # how many independent frames those of one view are worth at the most
+_WORTH = 2.0  # how many independent frames those of one view are worth at the most
 _WINDOW = 90  # frames over which a view is averaged: older ones were linearised elsewhere
 
 

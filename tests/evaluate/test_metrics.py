@@ -10,6 +10,7 @@ from rtrecon.evaluate.metrics import (
     jitter_mm,
     normal_error_deg,
     score_frame,
+    shape_error_mm,
     summarize,
 )
 from rtrecon.types import Float32Array, Intrinsics
@@ -145,3 +146,31 @@ def test_summary_leaves_missed_frames_out_of_means() -> None:
     assert overall["coverage"] == 1.0
     assert overall["mae_mm"] == 0.0
     assert math.isnan(summarize(scores[1:])["mae_mm"])
+
+
+def test_shape_does_not_mind_size_and_rigid_motion() -> None:
+    """A bowl, moved and drawn larger, is the same bowl; a flatter one is another."""
+    camera = Intrinsics(500.0, 500.0, 99.5, 99.5, 200, 200)
+    x, y = np.meshgrid((np.arange(200) - 99.5) / 500, (np.arange(200) - 99.5) / 500)
+    rays = np.stack([x, y, np.ones_like(x)], axis=-1)
+
+    def bowl(turn: float, aside: float, size: float, flat: float = 1.0) -> np.ndarray:
+        """Depth of an ellipsoid, turned about the vertical."""
+        c, s = np.cos(turn), np.sin(turn)
+        R = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+        axes = np.array([0.08, 0.1, 0.07 * flat]) * size
+        d = rays @ R / axes
+        o = -np.array([aside, 0, 0.6 * size]) @ R / axes
+        a, b, cc = (d**2).sum(-1), 2 * (d * o).sum(-1), (o**2).sum() - 1
+        root = b**2 - 4 * a * cc
+        with np.errstate(invalid="ignore"):
+            return ((-b - np.sqrt(root)) / (2 * a)).astype(np.float32)
+
+    truth = bowl(0.0, 0.0, 1.0)
+    moved, flat = bowl(0.04, 0.002, 1.07), bowl(0.0, 0.0, 1.0, flat=0.8)
+    scored = np.isfinite(truth) & np.isfinite(moved) & np.isfinite(flat)
+    errors = [shape_error_mm(said, truth, scored, camera) for said in (truth, moved, flat)]
+    assert errors[0] < 1e-3
+    assert errors[1] < 0.4
+    assert errors[2] > 1.0
+    assert score_frame(moved, truth, scored, camera).mae_mm > 3 * errors[1]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import cv2
@@ -146,3 +147,39 @@ def test_plots_draw(dataset_folder: Path) -> None:
     plot = draw_frame_plot([report("a", 1.0, math.nan, 3.0), report("b", 2.0, 2.0, 2.0)])
     line = cv2.inRange(plot, (178, 114, 0), (178, 114, 0))
     assert line[:, :800].any()
+
+
+def test_heads_are_rows_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The shipped model on the shipped clip, four frames of it, of which two are one person."""
+    clip = Path(__file__).parents[1] / "data/head-clip"
+    folder = tmp_path / "clip"
+    shutil.copytree(clip, folder)
+    meta = json.loads((folder / "meta.json").read_text())
+    meta["frames"] = meta["frames"][::6]
+    for frame, name in zip(meta["frames"], "aabb", strict=True):
+        frame["person"] = name
+    (folder / "meta.json").write_text(json.dumps(meta))
+    path = tmp_path / "eval.json"
+    config = EvalConfig(dataset=folder, baselines="none", provider="cpu", threads=1, json=path)
+    assert run_eval(config) == 0
+    rows = {p["name"]: p["overall"] for p in json.loads(path.read_text())["predictors"]}
+    assert list(rows) == [
+        "face-dpt",
+        "face-dpt: mean head",
+        "face-dpt: fitted head",
+        "face-dpt: both averaged",
+        "face-dpt: fitted, person known",
+        "face-dpt: averaged, person known",
+    ]
+    mean, fitted = rows["face-dpt: mean head"], rows["face-dpt: fitted head"]
+    assert fitted["shape_mm"] < mean["shape_mm"]
+    known = rows["face-dpt: fitted, person known"]
+    assert known["shape_mm"] != fitted["shape_mm"]
+    assert all(row["coverage"] > 0.95 for row in rows.values())
+    assert fitted["expression_order_person"] > 0.8
+    capsys.readouterr()
+    off = EvalConfig(
+        dataset=folder, baselines="none", provider="cpu", threads=1, heads=False, max_frames=1
+    )
+    assert run_eval(off) == 0
+    assert "fitted" not in capsys.readouterr().out

@@ -10,7 +10,7 @@ import pytest
 
 from rtrecon.errors import DataError
 from rtrecon.head import fit
-from rtrecon.head.fit import fit_head, fit_heads, new_person, placed_head
+from rtrecon.head.fit import fit_head, fit_heads, fit_known, new_person, placed_head
 from rtrecon.types import Expression
 from tests.head.seen_heads import CAMERA, CROP, SIZE, head_of, person, seen, shape_error_m
 
@@ -73,7 +73,7 @@ def test_other_pictures_of_the_person_help() -> None:
         head = head_of(truth, turn, jawOpen=0.15 * k)
         face = seen(head, noise_m=0.004, seed=k)
         errors["alone"].append(shape_error_m(fit_head(face), head))
-        errors["known"].append(shape_error_m(fit_head(face, person=known), head))
+        errors["known"].append(shape_error_m(fit_known(face, known), head))
     assert known.frames == len(views)
     assert np.mean(errors["known"][2:]) < np.mean(errors["alone"][2:])
 

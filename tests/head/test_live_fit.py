@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -48,7 +49,9 @@ def test_the_head_settles_on_the_persons_own() -> None:
 def test_an_identity_that_has_settled_is_one_array() -> None:
     _, faces = views(person(32))
     fitted = watch(PersonFit(), faces, 200)
-    assert len({id(head.identity) for head in fitted[-40:]}) <= 3
+    last = fitted[-60:]
+    changes = sum(b.identity is not a.identity for a, b in itertools.pairwise(last))
+    assert changes < 12
 
 
 def test_talking_does_not_move_the_person() -> None:
