@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from rtrecon.fanout import Fanout
     from rtrecon.geometry.mesh import Mesh
     from rtrecon.geometry.reconstruction import FaceGrid, FaceReconstruction, Texture
+    from rtrecon.head.avatar import save_avatar
     from rtrecon.live_pipeline import FaceMaker, LivePipeline
     from rtrecon.mesh.save import save
     from rtrecon.output import Output, Run
@@ -93,6 +94,7 @@ __all__ = [
     "open_source",
     "reconstruct",
     "save",
+    "save_avatar",
     "show",
 ]
 
@@ -119,6 +121,7 @@ _NAMES = {
     "rtrecon.fanout": ["Fanout"],
     "rtrecon.geometry.mesh": ["Mesh"],
     "rtrecon.geometry.reconstruction": ["FaceGrid", "FaceReconstruction", "Texture"],
+    "rtrecon.head.avatar": ["save_avatar"],
     "rtrecon.live_pipeline": ["FaceMaker", "LivePipeline"],
     "rtrecon.mesh.save": ["save"],
     "rtrecon.output": ["Output", "Run"],

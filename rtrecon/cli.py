@@ -45,6 +45,11 @@ COMMANDS = {
         "rtrecon.commands.image:run_image",
         "reconstruct the faces of pictures: meshes, depth, previews",
     ),
+    "avatar": Command(
+        "rtrecon.commands.avatar:AvatarConfig",
+        "rtrecon.commands.avatar:run_avatar",
+        "make a person's head, rigged: GLB, VRM, OBJ",
+    ),
     "eval": Command(
         "rtrecon.evaluate.config:EvalConfig",
         "rtrecon.commands.eval:run_eval",

@@ -45,14 +45,14 @@ def main() -> None:
         (armature.data.bones["LeftEye"].head_local + armature.data.bones["RightEye"].head_local) / 2
     )
     set_up(eyes)
-    cells = [shot(eyes, {})]
+    cells = [shot()]
     for key in keys:
         weights = {key.name: 1.0}
         if key.name in OPEN:
             weights["jawOpen"] = OPEN[key.name]
         for name, value in weights.items():
             mesh.data.shape_keys.key_blocks[name].value = value
-        cells.append(shot(eyes, weights))
+        cells.append(shot())
         for name in weights:
             mesh.data.shape_keys.key_blocks[name].value = 0.0
     cells += [np.ones_like(cells[0])] * (-len(cells) % COLUMNS)
@@ -93,7 +93,7 @@ def set_up(eyes: Vector) -> None:
     scene.collection.objects.link(sun)
 
 
-def shot(eyes: Vector, weights: dict[str, float]) -> np.ndarray:
+def shot() -> np.ndarray:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "shot.png"
         bpy.context.scene.render.filepath = str(path)
