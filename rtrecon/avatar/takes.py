@@ -35,12 +35,13 @@ def avatar_frames(
         except DataError as error:
             raise DataError(f"the calibration of the take {take.folder}: {error}") from error
     stage = AvatarStage(settings, known)
-    for row in take.rows():
+    for number, row in enumerate(take.rows()):
         if row is None:
             continue
         width, height = row.size_px
         black = np.broadcast_to(np.uint8(0), (height, width, 3))
-        picture = Frame(black, row.index, row.t_capture_ns, row.intrinsics, row.t_ns)
+        # By its number: the stage tells results apart by when they were captured.
+        picture = Frame(black, row.index, number, row.intrinsics, row.t_ns)
         frame = stage.frame(LiveResult(picture, recorded_faces(row), 0.0))
         yield mirrored(frame) if mirror else frame
 

@@ -150,16 +150,20 @@ def _glb(frames: Sequence[AvatarFrame], take: Take, config: TakeConfig) -> bytes
 
 def _describe(take: Take) -> None:
     info = take.info
-    rows = [row for row in take.rows() if row is not None]
-    length_s = (rows[-1].t_ns - rows[0].t_ns) * 1e-9
-    with_face = sum(bool(row.faces) for row in rows)
+    first_ns = last_ns = 0
+    count = with_face = 0
+    for row in take.rows():
+        if row is not None:
+            first_ns, last_ns = row.t_ns if count == 0 else first_ns, row.t_ns
+            count += 1
+            with_face += bool(row.faces)
     video = take.video.name if take.video is not None else "none"
     facts = {
         "take": take.folder,
         "recorded": "" if info.started is None else info.started.isoformat(" ", "seconds"),
         "source": f"{info.source}, {info.width}x{info.height}",
         "model": info.model,
-        "results": f"{len(rows)} in {length_s:.1f} s, {with_face} with a face",
+        "results": f"{count} in {(last_ns - first_ns) * 1e-9:.1f} s, {with_face} with a face",
         "whole": "yes" if info.is_complete else "no: it was cut off, or is being recorded",
         "video": video,
         "calibration": "none" if info.calibration is None else "as kept when it began",

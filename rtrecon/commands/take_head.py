@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rtrecon.avatar.rotations import conjugate, from_angles, from_matrix, multiply, to_angles
 from rtrecon.errors import DataError
 
 if TYPE_CHECKING:
+    from rtrecon.geometry.reconstruction import FaceReconstruction
     from rtrecon.head.rig import RiggedHead
     from rtrecon.takes.folder import Take
     from rtrecon.takes.row import TakenFace
+    from rtrecon.types import BgrImage
 
 __all__ = ["head_of_take", "mean_rigged_head"]
 
@@ -21,11 +25,13 @@ logger = logging.getLogger(__name__)
 _TEXTURE_PX = 1024
 _SKIN = np.array([206.0, 160.0, 136.0])  # RGB
 _IRIS = np.array([92.0, 62.0, 44.0])
-_EXPRESSIVE = 0.1  # of all coefficients together, against a radian of turn
+_VIEWS_DEG = (0.0, -25.0, 25.0)
+_WORST = 35.0  # cost of a view
+_EXPRESSIVE_DEG = 5.0  # what all coefficients together count for
 
 
 def head_of_take(take: Take, model: str) -> RiggedHead:
-    """The person's head, from the picture in which the face looks most about ahead and at rest.
+    """The person's head, from the take's pictures that show it best: calm, from ahead and aside.
 
     Without pictures, the mean head; that is said.
 
@@ -37,7 +43,7 @@ def head_of_take(take: Take, model: str) -> RiggedHead:
         DataError: there is no face in the take.
         RtreconError: the model or the video cannot be used.
     """
-    from rtrecon.head.fit import fit_head
+    from rtrecon.head.fit import fit_heads
     from rtrecon.head.person import person_head
     from rtrecon.head.rigging import rig_head
     from rtrecon.pipeline import Reconstructor
@@ -47,19 +53,26 @@ def head_of_take(take: Take, model: str) -> RiggedHead:
     if take.video is None:
         logger.warning("%s: the animation is put on the mean head", take.why_no_video())
         return mean_rigged_head()
-    best = _best_frame(take)
+    wanted = _best_rows(take)
+    shown: dict[int, tuple[FaceReconstruction, BgrImage]] = {}
     with (
         TakeSource(take, pictures=True) as source,
         Reconstructor(model, temporal=False) as reconstructor,
     ):
         replay = TakeReplay(source, take.info.model, reconstructor)
         for frame in source:
-            if frame.index == best:
-                face = replay(frame)[0]
-                person = person_head(face, fit_head(face), frame.image)
-                logger.info("the head is that of picture %d", best)
-                return rig_head(person.model, person.vertices, person.texture)
-    raise DataError(f"the video of the take {take.folder} ends before its picture {best}")
+            if frame.index in wanted:
+                place = wanted[frame.index]
+                shown[frame.index] = replay(frame)[place], frame.image
+            if len(shown) == len(wanted):
+                break
+    views = [shown[index] for index in wanted if index in shown]
+    if not views:
+        raise DataError(f"the video of the take {take.folder} has none of the pictures of a face")
+    faces = [face for face, _ in views]
+    person = person_head(faces, fit_heads(faces), [picture for _, picture in views])
+    logger.info("the head is that of picture %s", ", ".join(str(k) for k in wanted if k in shown))
+    return rig_head(person.model, person.vertices, person.texture)
 
 
 def mean_rigged_head() -> RiggedHead:
@@ -76,26 +89,35 @@ def mean_rigged_head() -> RiggedHead:
     return rig_head(model, model.vertices, texture.clip(0, 255).astype(np.uint8))
 
 
-def _best_frame(take: Take) -> int:
-    """Index of the picture."""
-    best, least = None, np.inf
+def _best_rows(take: Take) -> dict[int, int]:
+    """Index of the picture to the face's place in its result: the one from ahead first."""
+    best: dict[float, tuple[float, int, int, int]] = {}
     for row in take.rows():
-        if row is None or not row.faces:
+        if row is None:
             continue
-        cost = _turned_away(row.faces[0])
-        if cost < least:
-            best, least = row.index, cost
-    if best is None:
-        raise DataError(f"there is no face in the take {take.folder}, so no head: give --mean-head")
-    return best
+        for place, face in enumerate(row.faces):
+            for view_deg in _VIEWS_DEG:
+                cost = _cost(face, view_deg)
+                if cost < best.get(view_deg, (_WORST,))[0]:
+                    best[view_deg] = (cost, row.index, place, face.id)
+    if _VIEWS_DEG[0] not in best:
+        raise DataError(
+            f"no face of the take {take.folder} looks about ahead, so there is no head: give "
+            "--mean-head"
+        )
+    followed = best[_VIEWS_DEG[0]][3]
+    chosen = [best[view] for view in _VIEWS_DEG if view in best]
+    return {index: place for _, index, place, face_id in chosen if face_id == followed}
 
 
-def _turned_away(face: TakenFace) -> float:
-    """Radians between where it looks and the camera, and what its expression counts for."""
+def _cost(face: TakenFace, view_deg: float) -> float:
+    """How far a face is from a calm one that is turned by ``view_deg`` to its own right."""
     T = face.T_camera_face
     if not np.isfinite(T).all():
         return float("inf")
-    toward = T[:3, 3] / np.linalg.norm(T[:3, 3])
-    angle = float(np.arccos(np.clip(T[:3, 2] @ toward, -1.0, 1.0)))
+    x, y, z = T[:3, 3].tolist()
+    facing = from_angles(math.atan2(-y, math.hypot(x, z)), math.atan2(x, z), 0.0)
+    turn = multiply(conjugate(facing), from_matrix(T[:3, :3]))
+    pitch_deg, yaw_deg, _ = (math.degrees(angle) for angle in to_angles(turn))
     shown = 0.0 if face.expression is None else float(np.nansum(np.asarray(face.expression)))
-    return angle + _EXPRESSIVE * shown
+    return math.hypot(yaw_deg - view_deg, pitch_deg) + _EXPRESSIVE_DEG * shown
