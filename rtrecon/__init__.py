@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from rtrecon.geometry.mesh import Mesh
     from rtrecon.geometry.reconstruction import FaceGrid, FaceReconstruction, Texture
     from rtrecon.head.avatar import save_avatar
+    from rtrecon.head.fit import fit_head, fit_heads
+    from rtrecon.head.fitted import FittedHead
+    from rtrecon.head.live_fit import PersonFit
+    from rtrecon.head.model import HeadModel
     from rtrecon.live_pipeline import FaceMaker, LivePipeline
     from rtrecon.mesh.save import save
     from rtrecon.output import Output, Run
@@ -62,9 +66,11 @@ __all__ = [
     "FaceReconstruction",
     "Fanout",
     "Figures",
+    "FittedHead",
     "Frame",
     "FrameTimes",
     "Gaze",
+    "HeadModel",
     "Intrinsics",
     "LivePipeline",
     "LiveResult",
@@ -75,6 +81,7 @@ __all__ = [
     "NoOutputError",
     "Output",
     "OutputError",
+    "PersonFit",
     "ProviderError",
     "Reconstructor",
     "ReconstructorConfig",
@@ -90,6 +97,8 @@ __all__ = [
     "UserError",
     "__version__",
     "detect_faces",
+    "fit_head",
+    "fit_heads",
     "live",
     "open_source",
     "reconstruct",
@@ -122,6 +131,10 @@ _NAMES = {
     "rtrecon.geometry.mesh": ["Mesh"],
     "rtrecon.geometry.reconstruction": ["FaceGrid", "FaceReconstruction", "Texture"],
     "rtrecon.head.avatar": ["save_avatar"],
+    "rtrecon.head.fit": ["fit_head", "fit_heads"],
+    "rtrecon.head.fitted": ["FittedHead"],
+    "rtrecon.head.live_fit": ["PersonFit"],
+    "rtrecon.head.model": ["HeadModel"],
     "rtrecon.live_pipeline": ["FaceMaker", "LivePipeline"],
     "rtrecon.mesh.save": ["save"],
     "rtrecon.output": ["Output", "Run"],

@@ -27,6 +27,9 @@ from rtrecon.faces.mtcnn import Mtcnn, check_picture
 from rtrecon.faces.tracker import FaceTracker
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.geometry.stage import GeometryStage
+from rtrecon.head.fit import fit_head
+from rtrecon.head.fitted import FittedHead
+from rtrecon.head.live_fit import PersonFit
 from rtrecon.stats import FrameTimes
 from rtrecon.types import DEFAULT_FOV_DEG, BgrImage, Frame, Intrinsics, TrackedFace
 from rtrecon.upright import ODD_DISAGREEMENT, disagreement, second_opinion
@@ -174,6 +177,7 @@ class Reconstructor:
         self.tracker = FaceTracker(self._mtcnn, max_faces=faces, min_face_px=self._min_face_px)
         self._geometry = GeometryStage(ipd_mm=ipd_mm, temporal=temporal)
         self._expression = ExpressionStage(temporal=temporal, calibrate=calibrate)
+        self._heads: PersonFit | None = None
         self._next_id = 0
         self._closed = False
         self._odd_frames = 0
@@ -242,6 +246,24 @@ class Reconstructor:
         if self._closed:
             raise ArgumentError("this Reconstructor was closed: make another one")
 
+    def head(self, face: FaceReconstruction) -> FittedHead:
+        """The head model fitted to a face of the last call; nobody who does not ask pays for it.
+
+        In video the person is learnt from all faces that are asked about, and settles over the
+        first seconds: ask once a frame. Of unrelated pictures each is fitted for itself
+        (`fit_heads` is for several of one person).
+
+        Raises:
+            DataError: the face has no pose.
+            ModelError: the head model is not installed, or damaged.
+        """
+        ipd_m = self.config.ipd_mm * 1e-3
+        if not self._temporal:
+            return fit_head(face, ipd_m=ipd_m)
+        if self._heads is None:
+            self._heads = PersonFit(ipd_m=ipd_m)
+        return self._heads.update(face, self._t_ns or 0)
+
     def _say_if_odd(self, faces: Sequence[FaceReconstruction]) -> None:
         """Warn once of a face whose landmarks do not fit for long: a camera upside down."""
         if self._odd_frames >= _ODD_FRAMES:
@@ -261,6 +283,7 @@ class Reconstructor:
             self._mtcnn, max_faces=self._faces, min_face_px=self._min_face_px
         )
         self.tracker.stats = stats
+        self._heads = None
         self._t_ns = None
         self._forget([])
 

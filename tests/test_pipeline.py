@@ -208,3 +208,28 @@ def test_expression_may_be_left_out(frames: list[Frame]) -> None:
     face = Reconstructor(provider="cpu", threads=1, expression=False)(frames[0])[0]
     assert face.expression is face.gaze is None
     assert face.landmarks68_px is not None
+
+
+def test_heads_for_those_who_ask(frames: list[Frame]) -> None:
+    """In video the person is learnt; of pictures each is for itself."""
+    with Reconstructor(provider="cpu", threads=1) as recon:
+        heads = [recon.head(recon(frame)[0]) for frame in frames[:4]]
+        assert np.abs(heads[-1].identity).max() > 0.05
+        assert heads[-1].scale == pytest.approx(heads[-2].scale, rel=0.02)
+        recon.reset()
+        again = recon.head(recon(frames[0])[0])
+        np.testing.assert_allclose(again.identity, heads[0].identity, atol=0.02)
+    with Reconstructor(provider="cpu", threads=1, temporal=False) as recon:
+        face = recon(frames[0])[0]
+        first, second = recon.head(face), recon.head(face)
+        np.testing.assert_array_equal(first.identity, second.identity)
+        points = face.points_camera
+        nose = first.vertices_camera()[first.model.landmarks[30]]
+        assert np.linalg.norm(points - nose, axis=1).min() < 0.006
+
+
+def test_a_head_without_landmarks_and_expression(dome_model: Path, frames: list[Frame]) -> None:
+    with Reconstructor(dome_model, provider="cpu", temporal=False) as recon:
+        head = recon.head(recon(frames[0])[0])
+    assert np.isfinite(head.vertices_camera()).all()
+    assert 0.3 < head.t[2] < 1.5
