@@ -64,7 +64,7 @@ class ImageConfig(ModelConfig):
     decimate: OptionalInt = None
     """Keep at most so many triangles; needs the extra `window`, which brings Open3D."""
     back: bool = False
-    """Close the head behind, for printing: a watertight mesh."""
+    """The person's whole head, closed, for printing: a watertight mesh."""
     poisson: bool = False
     """Make one smooth closed surface (Poisson; seconds a face, vertex colours, no texture);
     needs the extra `window`."""
@@ -263,7 +263,7 @@ def _encode(
     files: dict[Path, bytes] = {}
     if not formats or formats == ("npz",):
         return {_beside(base, "npz"): encode_npz(face)} if formats else files
-    mesh = face_mesh(face, _mesh_options(config))
+    mesh = face_mesh(face, _mesh_options(config), picture.image)
     in_file_frame = to_file_frame(mesh, face.T_camera_face[:3, 3])
     for name in formats:
         path = _beside(base, name)

@@ -13,7 +13,7 @@ from rtrecon.head.hair import own_regions
 from rtrecon.head.model import HeadModel
 from rtrecon.head.regions import regions_of
 from rtrecon.head.texture import TEXTURE_PX, bake
-from rtrecon.head.view import make_view
+from rtrecon.head.view import View, make_view
 from rtrecon.head.wrap import wrap
 from rtrecon.types import BgrImage, Float32Array
 
@@ -30,6 +30,7 @@ class PersonHead:
         vertices: (n, 3) float32 at rest, metres in the head frame, of the person's size.
         vertices_camera: (n, 3) float32 as seen in the first view, metres in the camera frame.
         texture: (s, s, 3) uint8 RGB.
+        view: the first one.
     """
 
     model: HeadModel
@@ -37,6 +38,7 @@ class PersonHead:
     vertices: Float32Array
     vertices_camera: Float32Array
     texture: UInt8Array
+    view: View
 
 
 def person_head(
@@ -81,4 +83,4 @@ def person_head(
     regions = own_regions(views, regions_of(model))
     wrapped = wrap(views, regions)
     texture = bake(model, views, wrapped.seen, wrapped.rest, regions, texture_px)
-    return PersonHead(model, fitted[0], wrapped.rest, wrapped.seen[0], texture)
+    return PersonHead(model, fitted[0], wrapped.rest, wrapped.seen[0], texture, views[0])

@@ -10,11 +10,15 @@ import numpy as np
 from rtrecon.errors import DataError
 from rtrecon.geometry.mesh import Mesh
 from rtrecon.geometry.reconstruction import FaceGrid, FaceReconstruction
+from rtrecon.head.fit import fit_head
+from rtrecon.head.person import person_head
 from rtrecon.mesh.closed import check_closed, without_slivers
+from rtrecon.mesh.closed_head import close_head
 from rtrecon.mesh.file_frame import picture_uv, to_file_frame
 from rtrecon.mesh.grid_mesh import clean_grid_mesh
 from rtrecon.mesh.mesh_files import write_mesh
 from rtrecon.mesh.mesh_ops import close_back, decimate, poisson, smooth
+from rtrecon.types import BgrImage
 
 __all__ = ["MeshOptions", "face_mesh", "file_mesh", "save_mesh"]
 
@@ -40,16 +44,27 @@ _PLAIN = MeshOptions()
 _MOUTH_BELOW_EYES_M, _JAW_HALF_WIDTH_M, _NECK_HALF_WIDTH_M = 0.06, 0.095, 0.075
 
 
-def face_mesh(face: FaceReconstruction, options: MeshOptions = _PLAIN) -> Mesh:
+def face_mesh(
+    face: FaceReconstruction, options: MeshOptions = _PLAIN, picture: BgrImage | None = None
+) -> Mesh:
     """The face's mesh in the camera frame: small holes closed, border trimmed, one piece.
 
-    With ``back`` or ``poisson`` it is closed: one body, two triangles at each edge.
+    With ``back`` or ``poisson`` it is closed: one body, two triangles at each edge. With ``back``
+    it is the person's whole head where the model gives landmarks (`rtrecon.mesh.closed_head`),
+    else the face with a round back.
+
+    Args:
+        face: what was seen.
+        options: what is done to the mesh.
+        picture: (H, W, 3) uint8 BGR that the face was seen in; the head's hair is taken from it.
 
     Raises:
         DataError: an option cannot be used on it.
     """
     if np.count_nonzero(face.grid.valid) < 3:
         raise DataError("the face has no surface: nothing to make a mesh of")
+    if options.back and face.landmarks68_px is not None:
+        return _head_mesh(face, options, picture)
     texture = face.texture
     clean = clean_grid_mesh(_head_alone(face), texture.rgb(), texture.M_uv_crop)
     mesh = smooth(clean, options.smooth)
@@ -68,9 +83,11 @@ def face_mesh(face: FaceReconstruction, options: MeshOptions = _PLAIN) -> Mesh:
     return check_closed(close_back(front, axis, options.decimate - len(front.triangles)))
 
 
-def file_mesh(face: FaceReconstruction, options: MeshOptions = _PLAIN) -> Mesh:
+def file_mesh(
+    face: FaceReconstruction, options: MeshOptions = _PLAIN, picture: BgrImage | None = None
+) -> Mesh:
     """`face_mesh` in the file frame, the middle between the eyes at zero."""
-    return to_file_frame(face_mesh(face, options), face.T_camera_face[:3, 3])
+    return to_file_frame(face_mesh(face, options, picture), face.T_camera_face[:3, 3])
 
 
 def save_mesh(
@@ -103,6 +120,19 @@ def save_mesh(
     else:
         mesh = to_file_frame(face_or_mesh)
     return write_mesh(mesh, Path(path), overwrite=overwrite)
+
+
+def _head_mesh(face: FaceReconstruction, options: MeshOptions, picture: BgrImage | None) -> Mesh:
+    """The person's whole head; with a texture as long as its triangles are the model's."""
+    head = close_head(person_head(face, fit_head(face), picture))
+    mesh = smooth(head.colored(), options.smooth)
+    if options.decimate is None and not options.poisson:
+        return check_closed(head.textured(mesh))
+    if options.poisson:
+        mesh = poisson(mesh)
+    if options.decimate is not None:
+        mesh = without_slivers(decimate(mesh, options.decimate))
+    return check_closed(mesh)
 
 
 def _decimated(mesh: Mesh, triangle_count: int, face: FaceReconstruction) -> Mesh:
