@@ -36,7 +36,7 @@ class FaceMaker(Protocol):
 
     @property
     def model_facts(self) -> dict[str, Any]:
-        """Of its ``model`` and ``provider`` the names, and ``threads``."""
+        """Of its ``model`` and ``provider`` the names, ``threads``, and ``ipd_mm``."""
 
     @property
     def times(self) -> FrameTimes:
@@ -190,6 +190,7 @@ class _Live:
         self._reconstructor = reconstructor
         facts = reconstructor.model_facts
         self._model, self._provider = str(facts["model"]), str(facts["provider"])
+        self._ipd_mm = float(facts["ipd_mm"])
         self._max_frames = max_frames
         self._slot = _ResultSlot(newest_wins=not keep_every_result)
         self.latest: LiveResult | None = None
@@ -283,6 +284,7 @@ class _Live:
             has_pictures=source.has_pictures,
             model=self._model,
             provider=self._provider,
+            ipd_mm=self._ipd_mm,
             state=lambda: self.capture.stats.state,
             figures=self.figures,
             ask=self._commands.put,

@@ -42,6 +42,7 @@ class Run:
         calibration: of a take: what avatars started from when it was recorded.
         has_pictures: False for a take without them: its faces have no surface.
         model, provider: what reconstructs, and where.
+        ipd_mm: the distance between the person's pupils that all sizes follow.
         state: running, reconnecting, ended or failed; may be asked at any time.
         figures: for people to look at, as they stand when a result is shown.
         ask: safe from any thread; done soon, by the run's own loop.
@@ -60,6 +61,7 @@ class Run:
     has_pictures: bool = True
     model: str = ""
     provider: str = ""
+    ipd_mm: float = 63.0
     state: Callable[[], str] = lambda: "running"
     figures: Callable[[LiveResult], Figures] = lambda result: Figures(
         0.0, result.latency_ms, 0, "", "", "running", result.frame.index

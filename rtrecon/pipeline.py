@@ -311,9 +311,14 @@ class Reconstructor:
 
     @property
     def model_facts(self) -> dict[str, Any]:
-        """Names of the depth model (``model``) and its ``provider``, and its ``threads``."""
+        """Names of the depth ``model`` and its ``provider``, its ``threads``, and ``ipd_mm``."""
         model = self.depth_model
-        return {"model": model.name, "provider": model.provider, "threads": model.threads}
+        return {
+            "model": model.name,
+            "provider": model.provider,
+            "threads": model.threads,
+            "ipd_mm": self.config.ipd_mm,
+        }
 
     @property
     def values_dropped(self) -> int:

@@ -6,6 +6,7 @@ import logging
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -265,16 +266,18 @@ class LiveSession:
         others = [o for o in self._outputs if not isinstance(o, _Callback)]
         has_pictures = take.video is not None and bool(watchers or not others)
         source = stack.enter_context(TakeSource(take, pictures=has_pictures, loop=self._loop))
-        reconstructor = self._reconstructor(stack) if has_pictures else None
+        reconstructor = self._reconstructor(stack, take.info.ipd_mm) if has_pictures else None
         if reconstructor is not None:
             _say_if_slow(reconstructor)
         info = take.info
         logger.info("%s: a take of %s by %s", source.name, info.source, info.model)
-        return TakeReplay(source, info.model, reconstructor), source
+        return TakeReplay(source, info, reconstructor), source
 
-    def _reconstructor(self, stack: ExitStack) -> Reconstructor:
+    def _reconstructor(self, stack: ExitStack, ipd_mm: float | None = None) -> Reconstructor:
+        """What was asked for; ``ipd_mm``: of a take, instead of what was asked for."""
         asked = self._asked_reconstructor
         if isinstance(asked, ReconstructorConfig):
+            asked = asked if ipd_mm is None else replace(asked, ipd_mm=ipd_mm)
             return stack.enter_context(Reconstructor.from_config(asked))
         return asked
 
@@ -372,6 +375,7 @@ def _check_replay(asked: Reconstructor | ReconstructorConfig, take: Take) -> Non
         "fov_deg": config.fov_deg is not None,
         "intrinsics": config.intrinsics is not None,
         "calibrate": config.calibrate,
+        "ipd_mm": config.ipd_mm not in (ReconstructorConfig().ipd_mm, take.info.ipd_mm),
     }
     if any(named.values()):
         what = " and ".join(name for name, is_asked in named.items() if is_asked)

@@ -43,9 +43,7 @@ def head_of_take(take: Take, model: str) -> RiggedHead:
         DataError: there is no face in the take.
         RtreconError: the model or the video cannot be used.
     """
-    from rtrecon.head.fit import fit_heads
-    from rtrecon.head.person import person_head
-    from rtrecon.head.rigging import rig_head
+    from rtrecon.head.avatar import make_avatar
     from rtrecon.pipeline import Reconstructor
     from rtrecon.takes.replay import TakeReplay
     from rtrecon.takes.source import TakeSource
@@ -57,9 +55,10 @@ def head_of_take(take: Take, model: str) -> RiggedHead:
     shown: dict[int, tuple[FaceReconstruction, BgrImage]] = {}
     with (
         TakeSource(take, pictures=True) as source,
-        Reconstructor(model, temporal=False) as reconstructor,
+        Reconstructor(model, ipd_mm=take.info.ipd_mm, temporal=False) as reconstructor,
     ):
-        replay = TakeReplay(source, take.info.model, reconstructor)
+        replay = TakeReplay(source, take.info, reconstructor)
+        facts = reconstructor.model_facts
         for frame in source:
             if frame.index in wanted:
                 place = wanted[frame.index]
@@ -69,10 +68,14 @@ def head_of_take(take: Take, model: str) -> RiggedHead:
     views = [shown[index] for index in wanted if index in shown]
     if not views:
         raise DataError(f"the video of the take {take.folder} has none of the pictures of a face")
-    faces = [face for face, _ in views]
-    person = person_head(faces, fit_heads(faces), [picture for _, picture in views])
     logger.info("the head is that of picture %s", ", ".join(str(k) for k in wanted if k in shown))
-    return rig_head(person.model, person.vertices, person.texture)
+    return make_avatar(
+        [face for face, _ in views],
+        [picture for _, picture in views],
+        ipd_mm=take.info.ipd_mm,
+        texture_px=_TEXTURE_PX,
+        extras={"depth_model": facts["model"]},
+    )
 
 
 def mean_rigged_head() -> RiggedHead:

@@ -89,6 +89,7 @@ class TakeOutput(Output):
             calibration=None if start is None else start.to_json(exact=True),
             model=run.model,
             provider=run.provider,
+            ipd_mm=run.ipd_mm,
             rate_hz=run.rate_hz,
             width=run.width,
             height=run.height,

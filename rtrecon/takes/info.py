@@ -40,7 +40,7 @@ class TakeInfo:
     """What is known of a take as a whole.
 
     Attributes:
-        source, device, model, provider: of the run.
+        source, device, model, provider, ipd_mm: of the run.
         rate_hz: of the source's pictures, about; None where it is not known.
         width, height: of the first picture, in pixels.
         clock: whether times are a film's own, or were counted from the first capture.
@@ -55,6 +55,7 @@ class TakeInfo:
     device: str = ""
     model: str = ""
     provider: str = ""
+    ipd_mm: float = 63.0
     rate_hz: float | None = None
     width: int = 0
     height: int = 0
@@ -82,6 +83,7 @@ class TakeInfo:
             "device": self.device,
             "model": self.model,
             "provider": self.provider,
+            "ipd_mm": self.ipd_mm,
             "fps": self.rate_hz,
             "width": self.width,
             "height": self.height,
@@ -124,6 +126,7 @@ class TakeInfo:
             device=str(data.get("device", "")),
             model=str(data.get("model", "")),
             provider=str(data.get("provider", "")),
+            ipd_mm=_number(data, "ipd_mm", 40, 90) or 63.0,
             rate_hz=_number(data, "fps", 1e-3, 1e5),
             width=int(_number(data, "width", 0, 1 << 16) or 0),
             height=int(_number(data, "height", 0, 1 << 16) or 0),

@@ -11,6 +11,7 @@ from rtrecon.errors import UserError
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.pipeline import Reconstructor
 from rtrecon.stats import FrameTimes
+from rtrecon.takes.info import TakeInfo
 from rtrecon.takes.row import TakenFace, TakeRow
 from rtrecon.takes.source import TakeSource
 from rtrecon.types import Face, Frame, Gaze, Intrinsics, TrackedFace
@@ -57,15 +58,15 @@ class TakeReplay:
 
     Args:
         source: gives the frames.
-        model: name of the one that made the take.
+        info: of the take.
         reconstructor: for the surfaces; None: the faces have none.
     """
 
     def __init__(
-        self, source: TakeSource, model: str, reconstructor: Reconstructor | None = None
+        self, source: TakeSource, info: TakeInfo, reconstructor: Reconstructor | None = None
     ) -> None:
         self._source, self._reconstructor = source, reconstructor
-        self._model = model
+        self._info = info
         self.times = FrameTimes()
 
     def __call__(self, frame: Frame) -> Sequence[FaceReconstruction]:
@@ -89,7 +90,8 @@ class TakeReplay:
         """As of a `Reconstructor`; without one the provider is "take"."""
         if self._reconstructor is not None:
             return self._reconstructor.model_facts
-        return {"model": self._model, "provider": "take", "threads": None}
+        info = self._info
+        return {"model": info.model, "provider": "take", "threads": None, "ipd_mm": info.ipd_mm}
 
     @property
     def values_dropped(self) -> int:

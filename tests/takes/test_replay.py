@@ -209,6 +209,22 @@ def test_surfaces_are_made_anew_where_somebody_looks(filmed: Path, dome_model: P
     assert not isinstance(seen[0].faces[0], RecordedFace)
 
 
+def test_a_face_keeps_its_size(dome_model: Path, tmp_path: Path) -> None:
+    config = rtrecon.ReconstructorConfig(model=dome_model, threads=1, ipd_mm=70.0)
+    take = tmp_path / "take"
+    with rtrecon.live("demo", outputs=[f"take:{take}"], config=config, max_frames=2) as session:
+        session.wait()
+    assert Take(take).info.ipd_mm == 70.0
+    recorded = [row.faces[0].z_ref_m for row in Take(take).rows() if row is not None]
+    plain = rtrecon.ReconstructorConfig(model=dome_model, threads=1)
+    assert plain.ipd_mm == 63.0
+    with rtrecon.live(take, config=plain, every_frame=True) as session:
+        for result in session:
+            distance = recorded[result.frame.index]
+            assert result.faces[0].z_ref_m == pytest.approx(distance, rel=0.02)
+        assert session.stats()["ipd_mm"] == 70.0
+
+
 def test_nobody_looks_and_nothing_is_computed(filmed: Path, tmp_path: Path) -> None:
     config = rtrecon.ReconstructorConfig(model=tmp_path / "no model")
     outputs = [f"csv:{tmp_path / 'take.csv'}"]
@@ -272,7 +288,7 @@ def test_no_window_for_a_take_without_pictures(
     assert "was recorded without pictures (video=0): name an output" in err
 
 
-@pytest.mark.parametrize("options", [("--fov", "50"), ("--calibrate",)])
+@pytest.mark.parametrize("options", [("--fov", "50"), ("--calibrate",), ("--ipd-mm", "70")])
 def test_what_cannot_be_changed(tmp_path: Path, run_cli: Run, options: tuple[str, ...]) -> None:
     take = record(tmp_path / "take", results(3))
     code, _, err = run_cli("run", take, "--view", "none", "--out", "vmc", *options)
