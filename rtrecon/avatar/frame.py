@@ -46,8 +46,8 @@ class AvatarFrame:
         origin_m: where the neutral head is in the camera's frame.
         size_px: width and height of the picture.
         landmarks68_px: (68, 2) float32 in the picture; None where there are none.
-        landmarks68_face: (68, 3) float32 metres in the head's own frame; None likewise, and
-            where no output wants them.
+        landmarks68_face: (68, 3) float32 metres in the head's own frame; None but for an
+            output that wants them (`rtrecon.avatar.stage.with_points`).
     """
 
     t_s: float

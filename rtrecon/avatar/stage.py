@@ -27,7 +27,7 @@ from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.result import LiveResult
 from rtrecon.types import Float32Array
 
-__all__ = ["AvatarSettings", "AvatarStage"]
+__all__ = ["AvatarSettings", "AvatarStage", "with_points"]
 
 _REMEMBERED = 8  # results of which an output that lags may still ask for
 _SAME_PERSON_M = 0.15  # a face under a new id this near to the one just lost is the same
@@ -72,17 +72,12 @@ class AvatarStage:
         settings: how.
         profile: what is known of the person already; goes unused where the settings say not to
             calibrate.
-
-    Attributes:
-        with_points: frames have ``landmarks68_face``, which take as long as all else; for an
-            output that sends them to set when it is opened.
     """
 
     def __init__(
         self, settings: AvatarSettings | None = None, profile: CalibrationProfile | None = None
     ) -> None:
         self.settings = settings or AvatarSettings()
-        self.with_points = False
         known = profile or CalibrationProfile(None, Calibration.none(ARKIT_NAMES))
         self._lock = threading.Lock()
         # By capture time and index: results hold pictures and clouds, whose memory is used again.
@@ -166,7 +161,6 @@ class AvatarStage:
             origin_m=self._neutral.position_m if self.settings.calibrate else (0.0, 0.0, 0.0),
             size_px=(width, height),
             landmarks68_px=None if face is None else face.landmarks68_px,
-            landmarks68_face=_landmarks_in_face(face) if face and self.with_points else None,
         )
 
     def _choose(self, faces: Sequence[FaceReconstruction], t_s: float) -> FaceReconstruction | None:
@@ -221,9 +215,15 @@ def _area(face: FaceReconstruction) -> float:
     return float((x1 - x0) * (y1 - y0))
 
 
-def _landmarks_in_face(face: FaceReconstruction) -> Float32Array | None:
-    points = face.landmarks68_camera
-    if points is None:
-        return None
+def with_points(frame: AvatarFrame, result: LiveResult) -> AvatarFrame:
+    """``frame`` with ``landmarks68_face``, of the face of ``result`` that it shows.
+
+    They take as long as all else, and hardly any output wants them.
+    """
+    face = next((f for f in result.faces if f.id == frame.face_id), None)
+    points = None if face is None else face.landmarks68_camera
+    if face is None or points is None:
+        return frame
     T = face.T_camera_face
-    return np.asarray((points - T[:3, 3]) @ T[:3, :3], dtype=np.float32)
+    points_face = np.asarray((points - T[:3, 3]) @ T[:3, :3], dtype=np.float32)
+    return replace(frame, landmarks68_face=points_face)

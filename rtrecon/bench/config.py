@@ -15,13 +15,11 @@ __all__ = ["ALONE_STAGES", "AVATAR_PARTS", "BenchConfig", "Stage"]
 Stage = Literal["detect", "track", "align", "depth", "geometry", "mesh", "avatar", "view"]
 ALONE_STAGES: tuple[Stage, ...] = get_args(Stage)
 """What can be measured alone: the stages of a frame, and what may be done with its faces."""
-AVATAR_PARTS = tuple(
-    f"avatar {part}"
-    for part in ("chain", "vmc", "openseeface", "ifacialmocap", "livelink", "vtube-studio", "osc",
-                 "csv", "sent")
-)  # fmt: skip
-"""What the stage avatar, which is all but the last, consists of; the last is how long after a
-result it has been sent, while others are made."""
+_PROTOCOLS = ("vmc", "openseeface", "ifacialmocap", "livelink", "vtube-studio", "osc", "csv")
+AVATAR_PARTS = tuple(f"avatar {part}" for part in ("chain", "points", *_PROTOCOLS, "sent"))
+"""What the stage avatar, which is all but the last, consists of: the chain, landmarks in metres
+for openseeface, each protocol's bytes. The last: how long after a result it has been sent, while
+others are made."""
 
 
 @dataclass(kw_only=True)

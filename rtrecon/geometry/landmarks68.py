@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -13,6 +14,7 @@ from rtrecon.types import Float32Array, Float64Array, Intrinsics
 
 __all__ = ["landmarks_filter", "landmarks_in_camera", "landmarks_in_picture"]
 
+_CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], dtype=np.uint8)
 # First of jaw line, brows, nose, eyes, mouth: each opens by its own speed, so that a mouth that
 # talks is not late and the rest of the face does not tremble with it.
 _PARTS = (0, 17, 27, 36, 48)
@@ -56,12 +58,23 @@ def landmarks_in_camera(
     beside = ((crop_px < 0.0) | (crop_px > len(z) - 1.0)).any(axis=1)
     off = np.flatnonzero(beside | ~np.isfinite(depth))
     if len(off):
-        rows, columns = np.nonzero(valid)
+        rows, columns = _rim(valid)
         if len(rows) == 0:
             return np.full((len(points_px), 3), np.nan, dtype=np.float32)
-        for k in off:
-            x, y = crop_px[k]
-            nearest = int(np.argmin((columns - x) ** 2 + (rows - y) ** 2))
-            depth[k] = z[rows[nearest], columns[nearest]]
+        x, y = crop_px[off, 0, None], crop_px[off, 1, None]
+        nearest = np.argmin((columns - x) ** 2 + (rows - y) ** 2, axis=1)
+        depth[off] = z[rows[nearest], columns[nearest]]
     rays = undistort(points_px, intrinsics)
     return (np.column_stack([rays, np.ones(len(rays))]) * depth[:, None]).astype(np.float32)
+
+
+def _rim(valid: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Rows and columns of the pixels of ``valid`` that have a neighbour which is none.
+
+    The nearest to a point off the face is one of them: of any other a neighbour is nearer.
+    """
+    inside = cv2.erode(
+        valid.view(np.uint8), _CROSS, borderType=cv2.BORDER_CONSTANT, borderValue=0.0
+    )
+    rim = np.flatnonzero(valid.view(np.uint8) > inside)  # twice as fast as by rows and columns
+    return rim // valid.shape[1], rim % valid.shape[1]

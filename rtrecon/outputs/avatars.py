@@ -7,12 +7,14 @@ from pathlib import Path
 from rtrecon.avatar.livelink import AngleUnit, LiveLinkEncoder
 from rtrecon.avatar.openseeface import OpenSeeFaceEncoder
 from rtrecon.avatar.osc import OscEncoder
+from rtrecon.avatar.stage import with_points
 from rtrecon.avatar.vmc import ShapeNames, VmcEncoder
 from rtrecon.avatar.vrm import bone_offsets
 from rtrecon.errors import DataError
 from rtrecon.output import Run
 from rtrecon.outputs.avatar_output import DEFAULTS, AvatarOptions, parse_address
 from rtrecon.outputs.datagrams import DatagramOutput
+from rtrecon.result import LiveResult
 
 __all__ = [
     "LiveLinkOutput",
@@ -111,7 +113,6 @@ class OpenSeeFaceOutput(DatagramOutput):
         address = parse_address(target, _HERE, 11573)
         super().__init__(address, OpenSeeFaceEncoder(), common)
 
-    def open(self, run: Run) -> None:
-        """As any, with the landmarks in metres."""
-        super().open(run)
-        self._stage.with_points = True
+    def write(self, result: LiveResult) -> None:
+        """Send one result, with its landmarks in metres."""
+        self.send(with_points(self._stage.frame(result), result))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rtrecon.avatar.frame import AvatarFrame, mirrored
-from rtrecon.avatar.stage import AvatarStage
+from rtrecon.avatar.stage import AvatarStage, with_points
 from rtrecon.pipeline import Reconstructor
 from rtrecon.result import LiveResult
 from rtrecon.types import Frame
@@ -36,7 +36,6 @@ pytestmark = pytest.mark.slow
 def shown() -> dict[str, AvatarFrame]:
     """What the chain makes of each move, after a second and a half at rest."""
     reconstruct, stage = Reconstructor(provider="cpu", threads=1), AvatarStage()
-    stage.with_points = True
     count = 0
 
     def last(name: str, frames: int) -> AvatarFrame:
@@ -45,7 +44,8 @@ def shown() -> dict[str, AvatarFrame]:
         assert image is not None
         for _ in range(frames):
             picture = Frame(image, count, count * 1_000_000_000 // RATE_HZ)
-            seen = stage.frame(LiveResult(picture, reconstruct(picture), 0.0))
+            result = LiveResult(picture, reconstruct(picture), 0.0)
+            seen = with_points(stage.frame(result), result)
             count += 1
         return seen
 

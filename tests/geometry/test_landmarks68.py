@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import logging
 
+import cv2
 import numpy as np
 import pytest
 
-from rtrecon.geometry.landmarks68 import landmarks_filter
+from rtrecon.faces.align import Crop
+from rtrecon.geometry.landmarks68 import landmarks_filter, landmarks_in_camera
 from rtrecon.geometry.stage import GeometryStage
+from rtrecon.types import Intrinsics
 from tests.geometry import scenes
 from tests.geometry.scenes import CAMERA, DISTORTED, project, rotation
 
@@ -66,6 +69,23 @@ def test_points_off_the_face_take_the_nearest_surface() -> None:
     assert marks[0, 2] == pytest.approx(rim[2], abs=0.015)  # the rim falls away steeply
     # Each stays on its own ray.
     np.testing.assert_allclose(project(marks.astype(np.float64), CAMERA), points, atol=1e-2)
+
+
+def test_the_nearest_is_the_nearest_of_all_pixels() -> None:
+    rng = np.random.default_rng(3)
+    valid = cv2.blur(rng.random((40, 40)), (7, 7)) > 0.5  # a ragged face with holes
+    valid[:3, 20:] = True  # up to the edge
+    z = rng.uniform(0.4, 0.6, valid.shape).astype(np.float32)
+    points = rng.uniform(-30.0, 70.0, (68, 2)).astype(np.float32)
+    crop = Crop(np.eye(2, 3), 40, 40.0)
+    marks = landmarks_in_camera(points, z, valid, crop, Intrinsics(50.0, 50.0, 20.0, 20.0, 40, 40))
+    rows, columns = np.nonzero(valid)
+    for (x, y), depth in zip(points, marks[:, 2], strict=True):
+        beside = not (0 <= x <= 39 and 0 <= y <= 39)
+        around = valid[max(int(y), 0) : int(y) + 2, max(int(x), 0) : int(x) + 2]
+        if beside or not around.any():
+            k = np.argmin((columns - x) ** 2 + (rows - y) ** 2)
+            assert depth == z[rows[k], columns[k]]
 
 
 def test_without_a_face_there_is_no_depth() -> None:
