@@ -109,6 +109,7 @@ class VTubeStudioOutput(AvatarOutput):
         self._requests = 0
         self._token = ""
         self._was_connected = False
+        self._unsaid = ""  # what a beacon may yet make good
 
     @classmethod
     def missing(cls) -> str:
@@ -161,6 +162,7 @@ class VTubeStudioOutput(AvatarOutput):
             self._thread.join(self.close_timeout_s - _POLL_S)  # longer than it takes to connect
         if self._ear is not None:
             self._ear.close()
+        self._say(self._unsaid)
 
     def _serve(self) -> None:
         """Connect, again and again, until the run ends or the user says no."""
@@ -173,7 +175,8 @@ class VTubeStudioOutput(AvatarOutput):
                 self._heed_beacon()
                 trouble = self._try(connect)
                 hopes = self._ear is not None and time.monotonic() - start_s < _BEACON_S
-                self._say("" if hopes and trouble == _ABSENT else trouble)
+                self._unsaid = trouble if hopes and trouble == _ABSENT else ""
+                self._say("" if self._unsaid else trouble)
                 delay_s = _FIRST_DELAY_S if self._was_connected else delay_s
                 with self._changed:
                     self._changed.wait_for(lambda: self._is_closing, delay_s)

@@ -282,6 +282,21 @@ def test_a_beacon_says_that_plugins_are_not_allowed(
     assert said(caplog) == ["plugins are not allowed: turn on plugin API access in its settings"]
 
 
+def test_a_short_run_says_that_nobody_was_there(
+    beacon_port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(vtube_studio, "_USUAL_PORT", probe.getsockname()[1])
+    output = VTubeStudioOutput()
+    output.open(Run())
+    while not output._unsaid:
+        time.sleep(0.01)
+    assert said(caplog) == []
+    output.close()
+    assert [line.partition(" (")[0] for line in said(caplog)] == ["nobody listens there"]
+
+
 def test_a_port_that_was_given_is_kept(beacon_port: int) -> None:
     with VTubeStudio() as studio, opened(studio.port) as output:
         assert output._ear is None
