@@ -229,6 +229,7 @@ class VTubeStudioOutput(AvatarOutput):
         return ""
 
     def _converse(self, connection: ClientConnection) -> None:
+        self._unsaid = ""
         self._authenticate(connection)
         encode = VTubeStudioEncoder(self._parameters(connection))
         logger.info("%s at %s: connected", self.name, self.target)
