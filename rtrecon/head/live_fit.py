@@ -29,13 +29,14 @@ _PLACE_TAU_S, _SIZE_TAU_S, _SHAPE_TAU_S, _IDENTITY_TAU_S = 0.5, 3.0, 0.12, 0.3
 _SETTLED_FRAMES, _EVERY = 90, 2  # from then on so many frames are learnt from: one in two
 # Of the face by a mode: the identity stays the very array that it is until the estimate is farther
 # off than the first, and then goes as near as the second.
-_LEAVES_M, _ARRIVES_M = 0.0002, 0.00004
+_LEAVES_M, _ARRIVES_M = 0.0003, 0.0001
 
 
 @dataclass(slots=True, eq=False)
 class _Person:
     """``identity`` as shown, ``turn`` (3,) and ``shift`` (3,) of the head from the face's pose in
-    the head's own frame, ``log_size``, and ``more`` (e,) than the network's coefficients."""
+    the head's own frame, ``log_size``, and ``more`` (e,) than the network's coefficients;
+    ``t_ns`` of the frame that was last learnt from."""
 
     shape: PersonShape
     identity: Float32Array
@@ -92,10 +93,10 @@ class PersonFit:
         if person is None:
             person = self._begin(face, network, t_ns)
         else:
-            dt_s, person.t_ns = max(0.0, (t_ns - person.t_ns) * 1e-9), t_ns
             person.skipped += 1
             if person.shape.frames < _SETTLED_FRAMES or person.skipped == _EVERY:
-                person.skipped = 0
+                dt_s = max(0.0, (t_ns - person.t_ns) * 1e-9)
+                person.skipped, person.t_ns = 0, t_ns
                 self._learn(person, face, network, dt_s)
         self._people[face.id] = person
         if len(self._people) > _MOST_PEOPLE:

@@ -14,7 +14,7 @@ from rtrecon.types import Float64Array
 
 __all__ = ["MODE_SIGMA", "Beliefs", "rotation_vector"]
 
-MODE_SIGMA = 1.0
+MODE_SIGMA = 0.7
 """Of a mode of identity."""
 _ROTATION_SIGMA_RAD = math.radians(1.3)
 _LOG_SIZE_SIGMA = 0.2  # depth tells it well: this is for a face of which there is little
