@@ -162,7 +162,8 @@ class VTubeStudioOutput(AvatarOutput):
             self._thread.join(self.close_timeout_s - _POLL_S)  # longer than it takes to connect
         if self._ear is not None:
             self._ear.close()
-        self._say(self._unsaid)
+        if not self._said:
+            self._say(self._unsaid)
 
     def _serve(self) -> None:
         """Connect, again and again, until the run ends or the user says no."""
