@@ -69,7 +69,7 @@ def main() -> None:
     logging.getLogger("rtrecon").setLevel(logging.ERROR)  # that receivers go is the point
     with Receivers(0 if args.out else len(FIVE)) as receivers:
         texts = args.out or [
-            f"{name}://127.0.0.1:{port}?calibrate=1"
+            f"{name}://127.0.0.1:{port}{'?listen=0' if name == 'ifacialmocap' else ''}"
             for name, port in zip(FIVE, receivers.ports, strict=True)
         ]
         rows = soak([make_output(text) for text in texts], receivers, args.frames, args.rows)

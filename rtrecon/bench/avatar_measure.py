@@ -34,7 +34,13 @@ from rtrecon.types import BgrImage
 
 __all__ = ["AvatarBench", "measure_sending"]
 
-_SENT = ("vmc", "openseeface", "ifacialmocap", "livelink", "osc")
+_SENT = (
+    "vmc://127.0.0.1:{}",
+    "openseeface://127.0.0.1:{}",
+    "ifacialmocap://127.0.0.1:{}?listen=0",
+    "livelink://127.0.0.1:{}",
+    "osc://127.0.0.1:{}",
+)
 _SETTLING_FRAMES = 15
 _LEAST_FRAMES = 5
 
@@ -91,8 +97,7 @@ def measure_sending(
     capture = CaptureThread(MemorySource(pictures, rate_hz, count), policy="newest", pace=True)
     with _receivers() as ports:
         outputs = [
-            _Timed(make_output(f"{name}://127.0.0.1:{port}"))
-            for name, port in zip(_SENT, ports, strict=True)
+            _Timed(make_output(text.format(port))) for text, port in zip(_SENT, ports, strict=True)
         ]
         with LivePipeline(capture, reconstructor, outputs=outputs) as pipeline:
             while pipeline.running:

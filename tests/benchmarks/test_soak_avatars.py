@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 import soak_avatars
 from soak import verdict
 
+from rtrecon.outputs import ifacialmocap
 from rtrecon.outputs.registry import make_output
 
 
-def test_what_is_sent_arrives_while_somebody_listens() -> None:
+def test_what_is_sent_arrives_while_somebody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ifacialmocap, "_LISTEN_PORT", 0)  # any that is free
     with soak_avatars.Receivers(5) as receivers:
         outputs = [
             make_output(f"{name}://127.0.0.1:{port}")

@@ -10,6 +10,7 @@ import pytest
 
 from rtrecon.errors import ArgumentError, OutputError, UserError
 from rtrecon.output import Run
+from rtrecon.outputs import ifacialmocap
 from rtrecon.outputs.avatar_output import AvatarOptions, AvatarOutput, parse_address
 from rtrecon.outputs.avatars import LiveLinkOutput, VmcOutput
 from rtrecon.outputs.ifacialmocap import IFacialMocapOutput
@@ -17,6 +18,11 @@ from rtrecon.outputs.registry import make_output, make_outputs
 from tests.avatar.faces import face, result, turned
 
 NAMES = ["osc", "vmc", "ifacialmocap", "livelink", "openseeface"]
+
+
+@pytest.fixture(autouse=True)
+def listens_where_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ifacialmocap, "_LISTEN_PORT", 0)  # any that is free
 
 
 @pytest.fixture
