@@ -51,8 +51,8 @@ def test_what_imread_answers_for_a_missing_file_is_refused(dome_model: Path) -> 
 
 def test_another_suffix_is_refused(dome_model: Path, picture: np.ndarray, tmp_path: Path) -> None:
     (face,) = rtrecon.reconstruct(picture, model=dome_model)
-    with pytest.raises(DataError, match="stl"):
-        rtrecon.save(face, tmp_path / "face.stl")
+    with pytest.raises(DataError, match="fbx"):
+        rtrecon.save(face, tmp_path / "face.fbx")
 
 
 def test_show_without_a_display_names_the_remedy(

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 _LONGEST_STEM_BYTES = 180  # of the 255 that disks take, for what comes behind it
 
-FORMATS = ("ply", "obj", "glb", "npz", "png")
+FORMATS = ("ply", "obj", "glb", "stl", "3mf", "npz", "png")
 
 
 @dataclass(kw_only=True)
@@ -48,7 +48,8 @@ class ImageConfig(ModelConfig):
     out: Path = Path("rtrecon-out")
     """Folder for the files; made when it is missing."""
     formats: str = "glb,png"
-    """What to write a face, of ply,obj,glb,npz,png (png: preview); none writes nothing."""
+    """What to write a face, of ply,obj,glb,stl,3mf,npz,png (png: preview; stl, 3mf: for
+    printing, in millimetres); none writes nothing."""
     all: bool = False
     """Write every format."""
     overwrite: bool = False

@@ -18,13 +18,13 @@ from rtrecon.types import Float32Array, Float64Array
 __all__ = ["grain_of", "hair_out", "hair_tone", "own_regions"]
 
 _INWARD_M, _OUTWARD_M, _STEP_M = 0.008, 0.050, 0.001
-_RIM_M = (0.004, 0.014)  # inside the outline, where hair's colour is looked for
+_RIM_M = (0.006, 0.020)  # inside the outline, where hair's colour is looked for
 _ABOVE_M = -0.040  # head frame: as high as hair is on most heads
-_GRAIN_M, _GRAIN_MOST = 0.024, 0.065  # of a patch, and of its logarithm's spread
+_GRAIN_M, _GRAIN_MOST = 0.024, 0.055  # of a patch, and of its logarithm's spread
 _TEXTURE_M = 0.7  # about what the texture's side shows of the head
 _UNLIKE = 11.0  # in Lab, of hair and skin
 _LEAST_EAR = 10  # vertices that must be seen to say that hair covers an ear
-_COVERED = (0.6, 0.2)  # share of it; where the other ear is covered
+_COVERED = (0.6, 0.1)  # share of it; where the other ear is covered
 _FIRM = 5.0  # of the outline against the depth
 _EDGE_ON = 0.30  # cosine below which a vertex is taken to lie on the outline
 
@@ -166,7 +166,7 @@ def grain_of(view: View, size: int) -> Float32Array:
     y, x = (min(max(v - side // 2, 0), width - side) for v in middle)
     luma = np.log(np.maximum(view.image[y : y + side, x : x + side].mean(axis=2), 8.0))
     luma = luma.astype(np.float32)
-    luma -= cv2.GaussianBlur(luma, (0, 0), max(side / 8.0, 1.0))
+    luma -= cv2.GaussianBlur(luma, (0, 0), max(side / 10.0, 1.0))
     spread = float(luma.std())
     if float(np.abs(np.diff(luma, axis=0)).mean()) > float(np.abs(np.diff(luma, axis=1)).mean()):
         luma = np.ascontiguousarray(luma.T)  # strands hang

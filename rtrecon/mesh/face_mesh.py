@@ -97,14 +97,14 @@ def save_mesh(
     *,
     overwrite: bool = True,
 ) -> list[Path]:
-    """Write a face or a mesh as PLY, OBJ (with material and texture) or GLB, by suffix.
+    """Write a face or a mesh as PLY, OBJ (with material and texture), GLB, STL or 3MF, by suffix.
 
-    All three are in metres, y up, a face that looks into the camera looks along +z. A
+    The first three are in metres, y up, a face that looks into the camera looks along +z. A
     face's origin is midway between its eyes; a mesh (camera frame) keeps the camera's.
 
     Args:
         face_or_mesh: meshes are written as they are, ``options`` apply to faces.
-        path: ends in ``.ply``, ``.obj`` or ``.glb``; its folder must exist.
+        path: ends in ``.ply``, ``.obj``, ``.glb``, ``.stl`` or ``.3mf``; its folder must exist.
         options: what is done to a face's mesh before.
         overwrite: replace files that are there already.
 

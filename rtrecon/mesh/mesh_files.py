@@ -1,6 +1,6 @@
-"""Meshes as PLY, OBJ and GLB; all in the file frame of `rtrecon.mesh.surface_mesh`.
+"""Meshes as PLY, OBJ and GLB, of the file frame (STL and 3MF: `rtrecon.mesh.print_files`).
 
-The three formats are written here: together they are shorter than the glue to a library
+The formats are written here: together they are shorter than the glue to a library
 would be, they need nothing but numpy and OpenCV, and the GLB is checked with Khronos'
 validator (``tools/validate_glb.mjs``).
 """
@@ -31,6 +31,7 @@ from rtrecon.gltf import (
     GlbBuffer,
     encode_texture,
 )
+from rtrecon.mesh.print_files import encode_3mf, encode_stl
 
 __all__ = ["MESH_SUFFIXES", "encode_mesh", "write_mesh"]
 
@@ -187,6 +188,8 @@ _ENCODERS: dict[str, Callable[[Mesh, Path], dict[Path, bytes]]] = {
     ".ply": _encode_ply,
     ".obj": _encode_obj,
     ".glb": _encode_glb,
+    ".stl": encode_stl,
+    ".3mf": encode_3mf,
 }
 
 MESH_SUFFIXES = tuple(_ENCODERS)

@@ -12,7 +12,7 @@ __all__ = ["save"]
 
 
 def save(face: FaceReconstruction, path: str | Path) -> None:
-    """Write a face by the suffix of ``path``: .ply, .obj, .glb (meshes) or .npz.
+    """Write a face by the suffix of ``path``: .ply, .obj, .glb, .stl, .3mf (meshes) or .npz.
 
     Raises:
         DataError: the suffix is another one. OutputError: it cannot be written.

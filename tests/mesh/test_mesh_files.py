@@ -158,7 +158,7 @@ def test_a_mesh_keeps_the_camera_as_origin(face: FaceReconstruction, tmp_path: P
 
 def test_unknown_suffix_names_the_known(face: FaceReconstruction, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"\.glb"):
-        save_mesh(face, tmp_path / "face.stl")
+        save_mesh(face, tmp_path / "face.fbx")
 
 
 def test_missing_folder(face: FaceReconstruction, tmp_path: Path) -> None:
