@@ -149,9 +149,12 @@ def _open(
         return CameraSource(int(device[1]), size, rate_hz)
     path = Path(source)
     if path.is_dir() and (path / "take.json").is_file():
-        path /= "video.mp4"  # the pictures of a take; its results are played by a session
-        if not path.is_file():
-            raise SourceError(f"the take {text} has no {path.name}")
+        # The pictures of a take, whole or cut off; its results are played by a session.
+        films = ("video.mp4", "video.part.mp4")
+        found = next((path / film for film in films if (path / film).is_file()), None)
+        if found is None:
+            raise SourceError(f"the take {text} has no {films[0]}")
+        path = found
     if path.is_dir():
         return FolderSource(path, loop=loop)
     if path.is_file():

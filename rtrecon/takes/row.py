@@ -23,6 +23,7 @@ __all__ = ["TakeRow", "TakenFace"]
 
 _LARGEST = 1e9  # of any number but times: nothing that was seen is so far off
 _LATEST_NS = 1 << 62
+_MOST_PIXELS = 1 << 26
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +106,8 @@ class TakeRow:
         data = parse_json(line)
         try:
             width, height = (_whole(side, 1 << 16) for side in data["size_px"])
+            if min(width, height) < 1 or width * height > _MOST_PIXELS:
+                raise ValueError(f"there are no pictures of {width}x{height}")
             camera = data["intrinsics"]
             return cls(
                 index=_whole(data["frame"]),

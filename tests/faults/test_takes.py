@@ -258,3 +258,5 @@ def test_a_take_that_was_killed_can_be_played(
     with TakeSource(read, pictures=True) as source:
         assert len(list(source)) > 60
     assert len(play(take)) >= 1
+    with rtrecon.open_source(take) as film:
+        assert film.read() is not None

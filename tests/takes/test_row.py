@@ -100,6 +100,8 @@ def test_nobody() -> None:
         (ROW.to_line().replace(b'"frame": 3', b'"frame": 1e999'), "whole number"),
         (ROW.to_line().replace(b"[64, 48]", b"[64]"), "unpack"),
         (ROW.to_line().replace(b"[64, 48]", b"[64, 4800000]"), "whole number"),
+        (ROW.to_line().replace(b"[64, 48]", b"[64, -48]"), "no pictures of 64x-48"),
+        (ROW.to_line().replace(b"[64, 48]", b"[60000, 60000]"), "no pictures of 60000x60000"),
         (changed(box_px=[1, 2, 3]), "box_px has the shape"),
         (changed(box_px=[1, 2, 3, None]), "box_px has numbers that are none"),
         (changed(T_camera_face=[[1e30] * 4] * 4), "T_camera_face has numbers that cannot be"),
