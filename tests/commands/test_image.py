@@ -213,7 +213,7 @@ def test_stats(image_command: Any, pictures: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"formats": "stl"},
+        {"formats": "fbx"},
         {"passes": 0},
         {"passes": 99},
         {"min_face_px": 3},
