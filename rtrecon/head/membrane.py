@@ -16,7 +16,7 @@ from rtrecon.types import Float32Array, Float64Array
 __all__ = ["Membrane", "membrane_of", "nearest"]
 
 _MOST_STEPS = 250
-_ENOUGH = 1e-3  # of the first residual
+_ENOUGH = 2e-3  # what is left, of what is asked for
 
 
 class Membrane:
@@ -76,6 +76,7 @@ class Membrane:
         reach_m: float | Float64Array,
         fade_m: float | Float64Array,
         rest: Float64Array | None = None,
+        start: Float64Array | None = None,
     ) -> Float64Array:
         """The membrane's values.
 
@@ -86,6 +87,7 @@ class Membrane:
                 length, or (count,).
             fade_m: so far from what was measured ``rest`` holds; a length, or (count,).
             rest: (count, c); default nothing.
+            start: (count, c) near the answer; default ``rest``.
 
         Returns:
             (count, c) float64.
@@ -94,17 +96,20 @@ class Membrane:
         held = weight * mass / np.square(reach_m)
         loose = mass / np.square(fade_m)
         right = held[:, None] * target
-        start = np.zeros_like(right) if rest is None else rest
-        # As the difference from the start: single precision is enough for it.
-        around = self._sum_around(start)
+        if rest is not None:
+            right = right + loose[:, None] * rest
+        if start is None:
+            start = np.zeros_like(right) if rest is None else rest
         total = self._degree + held + loose
-        right = right + loose[:, None] * start - (total[:, None] * start - around)
+        size = float((right * right / total[:, None]).sum())
+        # As the difference from the start: single precision is enough for it.
+        right = right - (total[:, None] * start - self._sum_around(start))
         diagonal = total[:, None].astype(np.float32)
         r = right.astype(np.float32)
         x = np.zeros_like(r)
         z = r / diagonal
         p, rz = z, float(np.vdot(r, z))
-        limit = _ENOUGH**2 * rz
+        limit = _ENOUGH**2 * size
         for _ in range(_MOST_STEPS):
             if rz <= limit:
                 break

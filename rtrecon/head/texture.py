@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from rtrecon.geometry.mesh import UInt8Array, vertex_normals
 from rtrecon.head.color import median_color, unlike
@@ -36,6 +38,7 @@ _SKIN_SPREAD = 11.0  # of the chroma of skin, in Lab: beside it is a collar, or 
 _COLOR_REACH_M, _COLOR_FADE_M = 0.006, 0.022
 _LIGHT_SHARE, _LIGHT_LIMIT = 0.55, 1.45
 _MIRRORED = 0.6
+_BETTER = 0.4  # by so much must the other side be seen better to be taken whole
 _SHUT_M = 0.002  # between the lips' inner landmarks
 
 
@@ -209,7 +212,7 @@ def _base(
     prior = prior + regions.between_lips[:, None] * (tones.lips - prior)
     mirror = model.mirror[:count]
     mirror = np.where(mirror < count, mirror, np.arange(count))
-    other = _MIRRORED * weight[mirror] * (1.0 - weight.clip(0.0, 1.0))
+    other = _MIRRORED * _other_share(weight, weight[mirror])
     total = weight + other
     mixed = weight[:, None] * color + other[:, None] * color[mirror]
     mixed = mixed / np.maximum(total, 1e-6)[:, None]
@@ -251,6 +254,14 @@ def _detail(
     return sums[0], sums[1]
 
 
+def _other_share(own: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """How far the other side's pixels are taken: as it is seen better than the side itself. A
+    mole stays on its own side."""
+    own = np.clip(own, 0.0, 1.0)
+    better = np.clip((other - own) / _BETTER, 0.0, 1.0)
+    return np.asarray(better * other * (1.0 - own), dtype=own.dtype)
+
+
 def _sized(maps: Float32Array, size: int) -> Float32Array:
     if len(maps) == size:
         return maps
@@ -282,7 +293,7 @@ def _composed(
     kind = (layout.part < PART_NAMES.index("mouth_socket")).astype(np.uint8)
     skin = cv2.resize(kind, (size, size), interpolation=cv2.INTER_NEAREST)[:, :, None] > 0
     w = own[:, :, 3:]
-    other = mirrored[:, :, 3:] * (1.0 - w)
+    other = _other_share(w, mirrored[:, :, 3:])
     filled = 1.0 + smooth[:, :, 3:] * (grain[:, :, None] - 1.0)
     ratio = w * own[:, :, :3] + other * mirrored[:, :, :3] + (1.0 - w - other) * filled
     return np.asarray(

@@ -84,7 +84,7 @@ def wrap(views: Sequence[View], regions: Regions) -> Wrapped:
                 total += w[:, None] * target
         target = total / np.maximum(weight, 1e-9)[:, None]
         weight, target = _both_sides(model, weight, target)
-        d = membrane.solve(weight, target, reach, fade)
+        d = membrane.solve(weight, target, reach, fade, start=d)
     d = np.concatenate([d, _inner(model, regions, d)])
     rest = first.at_rest() + at_rest + d
     rest += _shut(model, rest, regions)
