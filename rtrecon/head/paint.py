@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from rtrecon.head.layout import Layout
 from rtrecon.head.model import PART_NAMES, HeadModel
@@ -22,6 +23,9 @@ _LASHES = np.array([58.0, 42.0, 36.0])
 # Angles from the eye's front, as seen from its middle.
 _PUPIL_DEG, _IRIS_DEG, _SOFT_DEG, _GLINT_DEG = 8.5, 23.0, 1.6, 2.4
 _IRIS_M = 0.0059  # radius
+# How far in the mouth the lips' colour ends, and where light ends; what is left of it there.
+_RIM_M, _MOUTH_M = 0.014, 0.050
+_DARK_GUMS, _DARK_TEETH = 0.45, 0.6
 
 
 def paint_inner(
@@ -43,7 +47,7 @@ def paint_inner(
     }
     for name, color in flat.items():
         texture[part == PART_NAMES.index(name)] = color
-    _blend_rim(texture, layout, model, part, skin)
+    _darken_inward(texture, layout, model, np.asarray(part, dtype=np.uint8), skin)
     centers = model.eye_centers(model.vertices)
     for center, name in zip(centers, ("eye_left", "eye_right"), strict=True):
         rows, columns = np.nonzero(layout.part == PART_NAMES.index(name))
@@ -63,23 +67,26 @@ def paint_inner(
         texture[where][inside] = painted[inside]
 
 
-def _blend_rim(
+def _darken_inward(
     texture: Float32Array,
     layout: Layout,
     model: HeadModel,
-    part: np.ndarray,
+    part: npt.NDArray[np.uint8],
     skin: Float64Array,
 ) -> None:
-    """The mouth's socket begins at the lips in their colour and darkens inward."""
+    """The mouth's socket begins at the lips in their colour; all in the mouth darkens inward."""
     size = len(texture)
-    depth = np.zeros((len(model.vertices), 1), dtype=np.float32)
-    lips = model.vertices[model.landmarks[60:68]].mean(axis=0)
-    socket = model.vertices[model.parts["mouth_socket"]]
-    depth[model.parts["mouth_socket"], 0] = np.clip((socket[:, 2] - lips[2]) / 0.014, 0.0, 1.0)
-    share = cv2.resize(layout.spread(depth), (size, size))
-    inside = part == PART_NAMES.index("mouth_socket")
+    lips = float(model.vertices[model.landmarks[60:68], 2].mean())
+    inward = np.maximum(model.vertices[:, 2:] - lips, 0.0)
+    depth_m = np.asarray(cv2.resize(layout.spread(inward), (size, size)), dtype=np.float32)
+    socket = part == PART_NAMES.index("mouth_socket")
     rim = skin * (0.72, 0.48, 0.46)
-    texture[inside] = rim + share[inside][:, None] * (_MOUTH - rim)
+    share = np.clip(depth_m[socket] / _RIM_M, 0.0, 1.0)[:, None]
+    texture[socket] = rim + share * (_MOUTH - rim)
+    for name, dark in (("gums_tongue", _DARK_GUMS), ("teeth", _DARK_TEETH)):
+        inside = part == PART_NAMES.index(name)
+        share = np.clip(depth_m[inside] / _MOUTH_M, 0.0, 1.0)[:, None]
+        texture[inside] *= 1.0 - (1.0 - dark) * share
 
 
 def _eye(toward: Float32Array, iris: Float64Array) -> Float32Array:

@@ -7,6 +7,7 @@ import numpy as np
 from rtrecon.expression.names import ARKIT_NAMES
 from rtrecon.head.lids import closed_lids
 from rtrecon.head.model import HeadModel
+from rtrecon.head.regions import regions_of
 from rtrecon.head.tongue import tongue_out
 from rtrecon.types import Float32Array, Float64Array
 
@@ -35,7 +36,19 @@ def person_shapes(model: HeadModel, vertices: Float32Array) -> Float32Array:
     for eye, name in enumerate(("eyeBlinkLeft", "eyeBlinkRight")):
         shapes[index[name]] = closed_lids(model, vertices, shapes[index[name]], eye)
     shapes[index["tongueOut"]] = tongue_out(model, vertices)
+    _keep_lashes_at_lids(model, vertices, shapes)
     return shapes
+
+
+def _keep_lashes_at_lids(model: HeadModel, vertices: Float32Array, shapes: Float32Array) -> None:
+    """Lashes shorter than the model's move as much less against their roots; in place."""
+    part, root = model.parts["lashes"], regions_of(model).lash_root
+    lengths = [
+        np.linalg.norm(head[part] - head[root], axis=1) for head in (vertices, model.vertices)
+    ]
+    share = np.clip(lengths[0] / np.maximum(lengths[1], 1e-6), 0.0, 1.0).astype(np.float32)
+    at_root = shapes[:, root]
+    shapes[:, part] = at_root + share[:, None] * (shapes[:, part] - at_root)
 
 
 def _is_of_eyes(name: str) -> bool:
