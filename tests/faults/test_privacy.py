@@ -87,6 +87,8 @@ RUNS: dict[str, tuple[object, ...]] = {
     "outputs": (),
     "calibrate": ("--list",),
     "doctor": (),
+    "avatar": (ROOT / "tests" / "data" / "head-moves" / "rest.jpg", "--out", "me.glb"),
+    "take": ("",),  # of one that is made first
 }
 
 
@@ -96,11 +98,20 @@ def test_no_command_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_command_leaves_nothing_and_asks_nobody(name: str, sandbox: Sandbox) -> None:
-    done = sandbox.run("-P", "-m", "rtrecon", name.split()[0], *RUNS[name])
+def test_a_command_leaves_nothing_and_asks_nobody(
+    name: str, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    arguments = RUNS[name]
+    if name == "take":
+        take = tmp_path / "take"
+        run = sandbox.run("-P", "-m", "rtrecon", "run", *RUNS["run"], "--out", f"take:{take}")
+        assert run.returncode == 0, run.stderr
+        arguments = (take,)
+    done = sandbox.run("-P", "-m", "rtrecon", name.split()[0], *arguments)
     assert done.returncode in (0, 1), done.stderr  # eval and doctor may have a finding
     assert "Traceback" not in done.stderr
-    assert sandbox.left() == []
+    asked = {str(sandbox.current / word) for word in arguments if word == "me.glb"}
+    assert set(sandbox.left()) == asked
     assert sandbox.noted() == []
 
 
