@@ -210,7 +210,7 @@ class Equations:
         A = view.surface.pixels_per_slope
         grow_x, grow_y = (beyond[1] - beyond[2]) * 0.5, (beyond[3] - beyond[4]) * 0.5
         gx, gy = grow_x * A[0, 0] + grow_y * A[1, 0], grow_x * A[0, 1] + grow_y * A[1, 1]
-        metres = X[2] / math.sqrt(abs(float(np.linalg.det(A))))
+        metres = X[2] / math.sqrt(abs(float(A[0, 0] * A[1, 1] - A[0, 1] * A[1, 0])))
         over = beyond[0] * metres
         self._error[part] = -over
         direction, per_z = self._direction[:, part], metres / X[2]

@@ -26,7 +26,7 @@ _LEAST_SHAPE_M = 0.002  # expressions that move no point by as much stay the net
 _FIRST_STEPS = 4
 _MOST_PEOPLE = 16
 _PLACE_TAU_S, _SIZE_TAU_S, _SHAPE_TAU_S, _IDENTITY_TAU_S = 0.5, 3.0, 0.12, 0.3
-_SETTLED_FRAMES, _EVERY = 90, 2  # from then on so many frames are learnt from: one in two
+_SETTLED_FRAMES, _EVERY = 90, 3  # after so many, one in so many is learnt from
 # Of the face by a mode: the identity stays the very array that it is until the estimate is farther
 # off than the first, and then goes as near as the second.
 _LEAVES_M, _ARRIVES_M = 0.0003, 0.0001
@@ -94,7 +94,7 @@ class PersonFit:
             person = self._begin(face, network, t_ns)
         else:
             person.skipped += 1
-            if person.shape.frames < _SETTLED_FRAMES or person.skipped == _EVERY:
+            if person.shape.frames < _SETTLED_FRAMES or person.skipped >= _EVERY:
                 dt_s = max(0.0, (t_ns - person.t_ns) * 1e-9)
                 person.skipped, person.t_ns = 0, t_ns
                 self._learn(person, face, network, dt_s)
