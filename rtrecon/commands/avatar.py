@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
 import tyro
 
 from rtrecon.config import ModelConfig, OptionalText
@@ -27,6 +28,7 @@ __all__ = ["AvatarConfig", "run_avatar"]
 logger = logging.getLogger(__name__)
 
 _SUFFIXES = (".glb", ".vrm", ".obj")
+_DARK = 35  # of 255
 _SIDE_DEG, _AWAY_DEG = 40.0, 70.0  # beyond the first a side is guessed, beyond the second the face
 
 
@@ -220,6 +222,11 @@ def _say_what_is_seen(config: AvatarConfig, views: Views) -> None:
             f"the face in {config.source} is turned away by {yaw:.0f} degrees: show it from the "
             "front"
         )
+    if first.is_odd:
+        raise DataError(
+            f"what was found in {config.source} at {[int(v) for v in first.face.box_px]} is hardly "
+            "a whole, upright face: show all of it, the right way up"
+        )
     if first.inside < 0.6:
         raise DataError(
             f"{100 * first.inside:.0f} % of the face in {config.source} is in the picture: show "
@@ -229,6 +236,8 @@ def _say_what_is_seen(config: AvatarConfig, views: Views) -> None:
         logger.warning(
             "the face is turned aside by %.0f degrees: its other side is made like this one", yaw
         )
+    if float(np.median(first.face.colors)) < _DARK:
+        logger.warning("the face is dark, and its texture will be: more light shows more of it")
     if first.inside < 0.9:
         logger.warning("the face is cut by the picture's edge: the rest of it is guessed")
 

@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from rtrecon.errors import DataError
 from rtrecon.types import BgrImage, Float64Array, Frame
+from rtrecon.upright import ODD_DISAGREEMENT, disagreement
 
 if TYPE_CHECKING:
     from rtrecon.geometry.reconstruction import FaceReconstruction
@@ -37,7 +38,8 @@ class View:
     """A face and the picture it was seen in.
 
     ``yaw_deg``: how far it looks aside of the camera, to its own right; ``cost``: the less, the
-    better it shows the person at rest; ``inside``: share of the face's box within the picture.
+    better it shows the person at rest; ``inside``: share of the face's box within the picture;
+    ``doubt``: how far detector and network disagree about its landmarks (`disagreement`).
     """
 
     face: FaceReconstruction
@@ -45,6 +47,12 @@ class View:
     yaw_deg: float
     cost: float
     inside: float
+    doubt: float
+
+    @property
+    def is_odd(self) -> bool:
+        """It is turned over, or hardly a face."""
+        return self.doubt > ODD_DISAGREEMENT
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,6 +127,8 @@ def look(
             if seen <= _STEADY_FRAMES and kept:
                 continue
             view = _view(face, frame.image, blur=sharpest / max(sharp, 1e-6) - 1.0)
+            if view.is_odd:
+                continue
             place = _place(view.yaw_deg)
             if place not in kept or view.cost < kept[place].cost or seen == _STEADY_FRAMES + 1:
                 kept[place] = _with_own_picture(view)
@@ -163,12 +173,12 @@ def _view(face: FaceReconstruction, image: BgrImage, *, blur: float = 0.0) -> Vi
     # A side is wanted from the middle of its range.
     off = abs(abs(yaw) - sum(_SIDES_DEG) / 2.0) if abs(yaw) >= _SIDES_DEG[0] else abs(yaw)
     cost = off + 0.7 * abs(pitch) + _EXPRESSIVE_DEG * expressive + _BLURRED_DEG * blur
-    return View(face, image, yaw, cost, _inside(face, image))
+    return View(face, image, yaw, cost, _inside(face, image), disagreement(face) or 0.0)
 
 
 def _with_own_picture(view: View) -> View:
     # A source may use its picture's memory again.
-    return View(view.face, view.image.copy(), view.yaw_deg, view.cost, view.inside)
+    return replace(view, image=view.image.copy())
 
 
 def _place(yaw_deg: float) -> str:
