@@ -40,6 +40,8 @@ class HeadShell:
         mirror: (n,) int32, the vertex at the same place of the other side.
         scalp: (n,) float32 in [0, 1], where hair grows.
         crown: (n,) float32 in [0, 1], where hair is that is not forehead in anybody.
+        above_ears: (2, n) float32, sums to one: what is lifted where hair covers them.
+        front: (n,) float32 in [0, 1], the middle of the face, whose steep parts are seen too.
         trusting: (n,) float32 in [0, 1], how far depth that is seen moves a vertex by itself;
             nothing at the ears and under the chin, which it would tear.
         outlined: (n,) float32 in [0, 1], how far the outline of what is seen moves it: hair and
@@ -58,9 +60,11 @@ class HeadShell:
     mirror: Int32Array
     scalp: Float32Array
     crown: Float32Array
+    front: Float32Array
     trusting: Float32Array
     outlined: Float32Array
     ears: Float32Array
+    above_ears: Float32Array
     flat_ears: Float32Array
     _loops: tuple[npt.NDArray[np.int64], ...]
     _depths: tuple[tuple[float, ...], ...]
@@ -139,9 +143,11 @@ def _make(model: HeadModel) -> HeadShell:
         mirror=_mirror(mean),
         scalp=_scalp(mean),
         crown=_scalp(mean) * ramp(-mean[:, 1], 0.065, 0.08),
+        front=_front(mean),
         trusting=_trusting(mean, ears.max(axis=0)),
         outlined=_outlined(mean),
         ears=ears,
+        above_ears=_above_ears(mean),
         flat_ears=_flat(mean, neighbors, ears.max(axis=0)),
         _loops=tuple(loops),
         _depths=depths,
@@ -218,11 +224,25 @@ def _scalp(vertices: Float32Array) -> Float32Array:
     return np.asarray(front * ramp(0.11 - y, 0.0, 0.03), np.float32)
 
 
+def _front(vertices: Float32Array) -> Float32Array:
+    x, y, z = vertices.T
+    middle = ramp(0.055 - np.abs(x), 0.0, 0.015) * ramp(0.04 - z, 0.0, 0.02)
+    return np.asarray(middle * ramp(y, -0.06, -0.05) * ramp(0.105 - y, 0.0, 0.01), np.float32)
+
+
 def _ears(vertices: Float32Array) -> Float32Array:
     x, y, z = vertices.T
     high = ramp(z, 0.05, 0.06) * ramp(0.12 - z, 0.0, 0.01)
     high *= ramp(y, -0.045, -0.035) * ramp(0.065 - y, 0.0, 0.01)
     return np.stack([high * ramp(side * x, 0.064, 0.07) for side in (-1.0, 1.0)]).astype(np.float32)
+
+
+def _above_ears(vertices: Float32Array) -> Float32Array:
+    x, y, z = vertices.T
+    band = ramp(y, -0.075, -0.065) * ramp(-0.025 - y, 0.0, 0.01) * ramp(z, 0.04, 0.05)
+    band *= ramp(0.12 - z, 0.0, 0.01)
+    both = np.stack([band * (side * x > 0.05) for side in (-1.0, 1.0)])
+    return np.asarray(both / both.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 def _trusting(vertices: Float32Array, ear: Float32Array) -> Float32Array:

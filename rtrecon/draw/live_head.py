@@ -17,7 +17,7 @@ from rtrecon.draw.raster import Painted
 from rtrecon.draw.seen import Seen
 from rtrecon.geometry.mesh import Int32Array
 from rtrecon.geometry.reconstruction import FaceReconstruction
-from rtrecon.head.fit import fit_head
+from rtrecon.head.fit import fit_head, placed_head
 from rtrecon.head.fitted import FittedHead
 from rtrecon.head.live_fit import PersonFit
 from rtrecon.types import Float32Array
@@ -26,9 +26,10 @@ __all__ = ["HeadView", "LiveHead"]
 
 _ROUNDS, _SPREAD, _TINT = (16, 1), (10, 6), (60, 2)  # at first, and in each frame after that
 _MOST_FACES = 16
+_IPD_M, _SIZES = 0.063, (0.7, 1.45)  # of a usual head, and how large others are
 _HAIR_WEIGHT, _MIRROR_WEIGHT, _TONE_WEIGHT = 0.04, 0.3, 0.03
 _LEAST_COEFFICIENT = 0.03
-_UNDER_HAIR_M = (0.006, 0.015)  # of lift about an ear, from where on it is covered
+_UNDER_HAIR_M = (0.008, 0.015)  # of lift above an ear, from where on it is covered
 _CENTER_M = (0.0, 0.03, 0.06)  # of a head, from the middle of its eyes
 
 
@@ -64,6 +65,8 @@ class LiveHead:
             DataError: the face has no pose.
         """
         head = fit_head(face) if t_ns is None else self._fit.update(face, t_ns)
+        if not _SIZES[0] < head.scale * self._shell.model.ipd_m / _IPD_M < _SIZES[1]:
+            head = placed_head(face)  # a depth that is no head's
         memory = self._memory.pop(face.id, None) or _Memory(self._shell)
         self._memory[face.id] = memory
         if len(self._memory) > _MOST_FACES:
@@ -118,8 +121,8 @@ class _Memory:
         """(n, 3) metres in the head frame: closed, and ears under hair laid against it."""
         shell = self._shell
         head = shell.complete(skin)
-        for ear in shell.ears:
-            covered = float(ramp(self._lift @ ear / ear.sum(), *_UNDER_HAIR_M))
+        for ear, above in zip(shell.ears, shell.above_ears, strict=True):
+            covered = float(ramp(self._lift @ above, *_UNDER_HAIR_M))
             if covered > 0.0:
                 head += np.float32(covered) * np.where(ear[:, None] > 0, shell.flat_ears, 0)
         head *= np.float32(scale)

@@ -84,9 +84,11 @@ def put_text(image: BgrImage, text: str, at: tuple[int, int], scale: float) -> N
 
 
 def put_large(image: BgrImage, text: str) -> None:
-    """Text across the middle, half as wide as the picture."""
+    """Text across the middle, as large as it has room, seven letters half as wide."""
     height, width = image.shape[:2]
-    scale = 0.5 * width / cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)[0][0]
+    plain = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)[0]
+    seven = plain[0] * max(7 / max(len(text), 1), 0.55)
+    scale = min(0.5 * width / seven, 0.55 * height / plain[1])
     size, _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.45 * scale, max(1, round(scale)))
     put_text(image, text, ((width - size[0]) // 2, (height + size[1]) // 2), scale)
 

@@ -128,7 +128,7 @@ def _soften(picture: BgrImage, alpha: UInt8Array) -> None:
     """Let the outline's pixels fade by how much of their surroundings is covered."""
     around = cv2.blur(alpha, (3, 3)).reshape(-1)
     edge = np.flatnonzero((around < 255) & (alpha.reshape(-1) > 0))
-    share = np.clip((around[edge].astype(np.float32) - 70.0) / 130.0, 0.0, 1.0)
+    share = np.clip((around[edge].astype(np.float32) - 70.0) / 130.0, 0.1, 1.0)
     flat = picture.reshape(-1, 3)
     faded = share[:, None] * flat[edge] + (1.0 - share[:, None]) * np.float32(BACKGROUND)
     flat[edge] = faded.astype(np.uint8)

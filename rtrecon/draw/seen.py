@@ -12,6 +12,7 @@ from rtrecon.types import Float32Array
 __all__ = ["Seen"]
 
 _PAD = 0.25  # of the crop's side, where an outline that leaves it is taken to go on straight
+_CUT_FADES = (0.08, 0.25)  # of the crop's height, where it cuts the outline
 _TOP_PX = 3.0  # of the crop: above it hair is its own mirror image
 _CLOSE = np.ones((7, 7), dtype=np.uint8)
 _SQUARE = np.ones((3, 3), dtype=np.uint8)
@@ -47,6 +48,7 @@ class Seen:
         weight = cv2.blur(good.astype(np.float32), (3, 3))
         weight *= good
         self._surface = cv2.merge([nx, ny, z, weight])
+        self._is_cut = bool(valid[0].any())  # hair goes on above the crop
         self._distance = _distance_inside(valid, self._pad)
         self._m_per_px = face.crop.side_px / face.crop.size_px / face.intrinsics.fx
 
@@ -132,7 +134,9 @@ class Seen:
         near = np.maximum(near, shell.scalp * ramp(inside, 2.5, 4.0))
         above = y < _TOP_PX
         y_mirrored = np.abs(y - _TOP_PX) + _TOP_PX
-        share = ramp(_facing(points, rest_normals), *_COLORED)
+        facing = _facing(points, rest_normals)
+        share = ramp(facing, *_COLORED)
+        np.maximum(share, shell.front, out=share)
         share *= ramp(inside, 0.8, 2.5)
         share *= near
         sides = np.minimum(np.minimum(x, self._last - x), self._last - y)
@@ -171,7 +175,10 @@ class Seen:
     def _within(self, x: Float32Array, y: Float32Array) -> Float32Array:
         """(n,) 1 inside the crop, 0 where nothing is known."""
         near = np.minimum(np.minimum(x, y), self._last - np.maximum(x, y))
-        return ramp(near, 1.0, 4.0)
+        share = ramp(near, 1.0, 4.0)
+        if self._is_cut:
+            share *= ramp(y, *(part * self._last for part in _CUT_FADES))
+        return share
 
 
 def _distance_inside(valid: np.ndarray, pad: int) -> Float32Array:

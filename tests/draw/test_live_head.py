@@ -73,7 +73,7 @@ def test_from_every_side_it_is_one_piece_without_a_hole(
     solid = (alpha > 0).astype(np.uint8)
     assert solid.mean() > 0.1
     assert cv2.connectedComponents(solid)[0] == 2
-    assert cv2.connectedComponents(1 - solid, connectivity=4)[0] == 2
+    assert cv2.connectedComponents(1 - solid, connectivity=8)[0] == 2
 
 
 @pytest.mark.parametrize("yaw", [-45.0, 0.0, 45.0])

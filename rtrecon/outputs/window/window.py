@@ -7,14 +7,16 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 
+from rtrecon.draw.live_head import HeadView, LiveHead
+from rtrecon.draw.raster import orbit
 from rtrecon.draw.state import ViewFrame
 from rtrecon.errors import RtreconError
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.host import import_open3d
-from rtrecon.outputs.window.inset import BACKGROUND, KEYS, Inset
+from rtrecon.outputs.window.inset import BACKGROUND, KEYS, Banner, Inset
+from rtrecon.outputs.window.scene import Heads, Look, Points, Style, Wires, middle_of
 from rtrecon.types import BgrImage, Float32Array, Float64Array
 
 __all__ = ["KEYS", "Command", "FaceWindow"]
@@ -22,35 +24,46 @@ __all__ = ["KEYS", "Command", "FaceWindow"]
 logger = logging.getLogger(__name__)
 
 Command = Literal["freeze", "snapshot", "record", "calibrate", "mirror", "quit"]
-Style = Literal["points", "mesh", "wireframe"]
 
 _STYLES: tuple[Style, ...] = ("points", "mesh", "wireframe")
-_MOST_POINTS = 1 << 18
-_HEAD_M = (0.25, 0.28)  # width and height that the first view leaves for a head
+_HEAD_M = (0.26, 0.33)  # width and height that the first view leaves for a head
 _SLOW_DRAW_S = 0.03  # no display that waits for its next picture takes so long
 _FREE = 0.55  # share of the window's width that the faces have at least
 _SPAN_STEP = 1.1  # the view keeps its distance until what it must show changes by so much
 _FOV_DEG = 30.0
 _FOLLOW = 0.25  # share of the way to the face's centre that the view goes each frame
-_DEPTH_SPAN_M = 0.16
-_CLAY = (0.66, 0.62, 0.58)  # what the surface is made of when it is lit
-_WIRE_STEP = 4  # crop pixels between the lines of the wireframe
+_SWAY_DEG, _SWAY_S = 16.0, 9.0
+_KEYS_OF_OUR_OWN = "=-"  # Open3D's keys that stay: the size of the points
+_PRINT_SCREEN = 283  # GLFW's number
+_WORDS = {
+    "no face": "no face",
+    "reconnecting": "camera lost, trying again",
+    "ended": "the end",
+    "failed": "camera lost",
+}
+"""By state: what is said large."""
 
 
 class FaceWindow:
-    """A window with the faces as clouds or meshes, the picture inset, and keys.
+    """A window with the faces as whole heads, the picture inset, and keys.
+
+    It sways to and fro until the mouse turns it. A face that is lost stays, dimmed.
 
     All calls belong on the main thread.
 
     Args:
         width, height: of the window in pixels.
+        title: of it.
+        sways: to and fro, until it is touched.
 
     Raises:
         RtreconError: Open3D or a library of the system that it needs is missing, or the
             window cannot be opened.
     """
 
-    def __init__(self, width: int = 1280, height: int = 720, title: str = "rtrecon") -> None:
+    def __init__(
+        self, width: int = 1280, height: int = 720, title: str = "rtrecon", *, sways: bool = True
+    ) -> None:
         self._o3d = o3d = import_open3d()
         o3d.utility.set_verbosity_level(o3d.utility.VerbosityLevel.Error)
         self._window = o3d.visualization.VisualizerWithKeyCallback()
@@ -67,36 +80,41 @@ class FaceWindow:
         self._commands: list[Command] = []
         self._view: ViewFrame | None = None
         self._center: Float32Array = np.full(3, np.inf, dtype=np.float32)
-        self._points = np.zeros((_MOST_POINTS, 3), dtype=np.float64)
-        self._colors = np.zeros((_MOST_POINTS, 3), dtype=np.float64)
-        self._cloud = o3d.geometry.PointCloud()
-        self._mesh = o3d.geometry.TriangleMesh()
-        self._lines = o3d.geometry.LineSet()
-        self._shown: dict[str, bool] = {"cloud": False, "mesh": False, "lines": False}
+        self._live = LiveHead()
+        self._held: Sequence[FaceReconstruction] = ()
+        self._views: Sequence[HeadView] = ()
+        self._drawn: ViewFrame | None = None
+        self._sways, self._is_swaying, self._still_s = sways, sways, time.monotonic()
         self._frozen = False
         self._changed = True
         self._next_draw_s = 0.0
         self._span_m = _HEAD_M[1]
         self._point_px = 0.0
         self._home: Float64Array | None = None  # extrinsic while the user has not moved the view
-        self._full = False
         self._inset = Inset(o3d, self._window)
+        self._banner = Banner(o3d, self._window)
+        self._heads = Heads(o3d, self._window)
+        self._points = Points(o3d, self._window)
+        self._wires = Wires(o3d, self._window)
         options = self._window.get_render_option()
         options.background_color = np.full(3, BACKGROUND / 255)
         options.mesh_shade_option = o3d.visualization.MeshShadeOption.Color
         options.light_on = False
         options.mesh_show_back_face = True
-        for key, action in self._actions().items():
-            self._window.register_key_callback(ord(key.upper()), action)
-        for key in "PO":  # Open3D's own keys that leave files in the working folder
-            self._window.register_key_callback(ord(key), lambda _: False)
+        actions = {ord(key.upper()): action for key, action in self._actions().items()}
+        # Open3D's own keys leave files in the working folder, or a view that no key brings back.
+        for code in (*range(ord(" "), ord("`") + 1), _PRINT_SCREEN):
+            if chr(code) not in _KEYS_OF_OUR_OWN:
+                self._window.register_key_callback(code, actions.get(code, lambda _: False))
         self._reset_view()
 
     def update(self, view: ViewFrame) -> None:
         """Show another frame; it is drawn by the next `tick`."""
         self._view = view
-        self._draw_faces(view.faces)
+        self._draw_faces(view)
         self._inset.draw(view, frozen=self._frozen, with_keys=self._help)
+        self._banner.say(_WORDS.get(view.figures.state, "" if view.faces else _WORDS["no face"]))
+        self._sway()
         self._changed = True
 
     def tick(self) -> bool:
@@ -106,7 +124,7 @@ class FaceWindow:
         """
         if not self._open:
             return False
-        self._changed |= self._inset.place()
+        self._changed |= self._inset.place() | self._banner.place()
         start_s = time.perf_counter()
         drawn = self._changed and start_s >= self._next_draw_s
         if drawn:
@@ -131,6 +149,7 @@ class FaceWindow:
     def capture(self) -> BgrImage:
         """What the window shows, (H, W, 3) uint8 BGR."""
         self._inset.place()
+        self._banner.place()
         shown = np.asarray(self._window.capture_screen_float_buffer(do_render=True))
         return np.ascontiguousarray((shown[..., ::-1] * 255).astype(np.uint8))
 
@@ -163,7 +182,7 @@ class FaceWindow:
             "l": change(self._toggle_light),
             "d": change(self._toggle_depth),
             "h": change(self._toggle_help),
-            "r": change(self._reset_view),
+            "r": change(self._begin_again),
             "f": self._freeze,
             "s": command("snapshot"),
             "v": command("record"),
@@ -192,6 +211,22 @@ class FaceWindow:
     def _toggle_help(self) -> None:
         self._help = not self._help
 
+    def _begin_again(self) -> None:
+        self._is_swaying, self._still_s = self._sways, time.monotonic()
+        self._reset_view()
+
+    def _is_touched(self) -> bool:
+        """Whether the user has moved the view since it was last reset."""
+        parameters = self._window.get_view_control().convert_to_pinhole_camera_parameters()
+        return self._home is None or not np.allclose(parameters.extrinsic, self._home, atol=1e-4)
+
+    def _sway(self) -> None:
+        """The next of the views to and fro; with each frame, so that none is drawn for it alone."""
+        if self._is_swaying and self._is_touched():
+            self._is_swaying = False
+        if self._is_swaying:
+            self._reset_view()
+
     def _reset_view(self) -> None:
         """Look from the camera's side: upright, not mirrored, what is to be seen in full."""
         control = self._window.get_view_control()
@@ -202,6 +237,9 @@ class FaceWindow:
             width, height, focal, focal, width / 2 - 0.5, height / 2 - 0.5
         )
         extrinsic = np.eye(4)
+        if self._is_swaying:
+            phase = 2 * np.pi * (time.monotonic() - self._still_s) / _SWAY_S
+            extrinsic[:3, :3] = orbit(float(_SWAY_DEG * np.sin(phase)))
         extrinsic[2, 3] = self._span_m * focal / height
         parameters.extrinsic = extrinsic
         control.convert_from_pinhole_camera_parameters(parameters, allow_arbitrary=True)
@@ -214,13 +252,13 @@ class FaceWindow:
         """Show all faces while the user has not moved the view."""
         parameters = self._window.get_view_control().convert_to_pinhole_camera_parameters()
         intrinsic = parameters.intrinsic
-        offset = np.abs([_middle(face) - self._center for face in faces]).max(axis=0)
+        offset = np.abs([middle_of(face) - self._center for face in faces]).max(axis=0)
         # The inset covers the left edge: as much is left free on the right, where there is room.
         free = max(_FREE, 1.0 - 2.0 * self._inset.width_px / intrinsic.width)
         across_m = (2 * offset[0] + _HEAD_M[0]) * intrinsic.height / (intrinsic.width * free)
         span_m = max(2 * offset[1] + _HEAD_M[1], across_m)
         steady = 1 / _SPAN_STEP < span_m / self._span_m < _SPAN_STEP
-        moved = self._home is None or not np.allclose(parameters.extrinsic, self._home, atol=1e-4)
+        moved = self._is_touched()
         if not steady:
             self._span_m = float(span_m)  # if the user has moved the view: for the next reset
             if not moved:
@@ -237,124 +275,28 @@ class FaceWindow:
             self._point_px = size_px
             self._window.get_render_option().point_size = size_px
 
-    def _draw_faces(self, faces: Sequence[FaceReconstruction]) -> None:
-        if faces:
-            self._follow(np.mean([_middle(face) for face in faces], axis=0).astype(np.float32))
-            self._fit_span(faces)
-            self._fit_point_size(faces[0])
-        if self._style == "wireframe":
-            self._draw_lines(faces)
-            return
-        self._show("lines", self._lines, False)
-        count = 0
-        triangles, normals = [], []
-        as_mesh = self._style != "points"
-        for face in faces:
-            points = face.points_camera
-            end = count + len(points)
-            if end > _MOST_POINTS:
-                self._say_full()
-                break
-            np.subtract(points, self._center, out=self._points[count:end])
-            self._colors[count:end] = self._face_colors(face)
-            if as_mesh:
-                triangles.append(_compact_triangles(face) + count)
-                normals.append(face.normals)
-            count = end
-        vector = self._o3d.utility.Vector3dVector
-        if as_mesh:
-            self._mesh.vertices = vector(self._points[:count])
-            self._mesh.vertex_colors = vector(self._colors[:count])
-            self._mesh.triangles = self._o3d.utility.Vector3iVector(
-                np.concatenate(triangles) if triangles else np.zeros((0, 3), np.int32)
-            )
-            if self._lit and normals:
-                self._mesh.vertex_normals = vector(np.concatenate(normals).astype(np.float64))
-                # Open3D lights a mesh that has both kinds, and uses those of the vertices.
-                self._mesh.compute_triangle_normals()
-            else:
-                self._mesh.vertex_normals = vector()
-                self._mesh.triangle_normals = vector()
-        else:
-            self._cloud.points = vector(self._points[:count])
-            self._cloud.colors = vector(self._colors[:count])
-        self._show("mesh", self._mesh, as_mesh and count > 0)
-        self._show("cloud", self._cloud, not as_mesh and count > 0)
+    def _draw_faces(self, view: ViewFrame) -> None:
+        if view.faces and view is not self._drawn:
+            self._drawn, self._held = view, view.faces
+            self._follow(np.mean([middle_of(face) for face in view.faces], axis=0))
+            self._fit_span(view.faces)
+            self._fit_point_size(view.faces[0])
+            self._views = ()
+        is_lost = not view.faces
+        style, center, by_depth = self._style, self._center, self._by_depth
+        if style == "mesh" and not self._views:
+            assert self._drawn is not None or not self._held
+            t_ns = 0 if self._drawn is None else self._drawn.t_capture_ns
+            self._views = [self._live(face, t_ns) for face in self._held]
+        look: Look = "clay" if self._lit else "depth" if by_depth else "picture"
+        self._heads.draw(self._views if style == "mesh" else (), center, look, dim=is_lost)
+        held = {name: self._held if style == name else () for name in ("points", "wireframe")}
+        self._points.draw(held["points"], center, by_depth=by_depth, dim=is_lost)
+        self._wires.draw(held["wireframe"], center, by_depth=by_depth, dim=is_lost)
 
-    def _draw_lines(self, faces: Sequence[FaceReconstruction]) -> None:
-        points, colors, lines, count = [], [], [], 0
-        for face in faces:
-            step = _WIRE_STEP
-            valid = face.grid.valid[::step, ::step]
-            place = (np.cumsum(valid, dtype=np.int32) - 1).reshape(valid.shape) + count
-            grid = face.grid.points_camera[::step, ::step]
-            points.append(grid[valid] - self._center)
-            tones = face.grid.colors[::step, ::step]
-            if self._by_depth:
-                tones = self._depth_colors(face, grid[..., 2])
-            jump = 3.0 * step * face.grid.max_step_m
-            for a, b in (
-                ((slice(None), slice(None, -1)), (slice(None), slice(1, None))),
-                ((slice(None, -1), slice(None)), (slice(1, None), slice(None))),
-            ):
-                joined = valid[a] & valid[b] & (np.abs(grid[a][..., 2] - grid[b][..., 2]) < jump)
-                lines.append(np.stack([place[a][joined], place[b][joined]], axis=1))
-                colors.append(tones[a][joined])
-            count += len(points[-1])
-        if count:
-            vector = self._o3d.utility.Vector3dVector
-            self._lines.points = vector(np.concatenate(points).astype(np.float64))
-            # Thin lines look darker than surfaces.
-            self._lines.colors = vector(0.35 + np.concatenate(colors) * (0.65 / 255.0))
-            pairs = np.concatenate(lines).astype(np.int32)
-            self._lines.lines = self._o3d.utility.Vector2iVector(pairs)
-        self._show("mesh", self._mesh, False)
-        self._show("cloud", self._cloud, False)
-        self._show("lines", self._lines, count > 0)
-
-    def _show(self, name: str, geometry: Any, wanted: bool) -> None:
-        if wanted and self._shown[name]:
-            self._window.update_geometry(geometry)
-        elif wanted:
-            self._window.add_geometry(geometry, reset_bounding_box=False)
-        elif self._shown[name]:
-            self._window.remove_geometry(geometry, reset_bounding_box=False)
-        self._shown[name] = wanted
-
-    def _follow(self, center: Float32Array) -> None:
+    def _follow(self, middle: Float32Array) -> None:
+        center = np.asarray(middle, dtype=np.float32)
         if not float(np.abs(center - self._center).max()) < 0.3:
             self._center = center
         else:
             self._center = self._center + _FOLLOW * (center - self._center)
-
-    def _face_colors(self, face: FaceReconstruction) -> Float64Array:
-        if self._lit and self._style == "mesh":
-            return np.full((len(face.colors), 3), _CLAY)
-        if not self._by_depth:
-            return face.colors / 255.0
-        return np.asarray(self._depth_colors(face, face.points_camera[:, 2:])[:, 0] / 255.0)
-
-    @staticmethod
-    def _depth_colors(face: FaceReconstruction, z_m: Float32Array) -> np.ndarray[Any, Any]:
-        near = float(_middle(face)[2]) - 0.09
-        level = np.clip(1 - (z_m - near) / _DEPTH_SPAN_M, 0, 1)
-        colored = cv2.applyColorMap((level * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
-        return np.asarray(colored[..., ::-1])
-
-    def _say_full(self) -> None:
-        if not self._full:
-            logger.warning("the window shows at most %d points: faces are left out", _MOST_POINTS)
-        self._full = True
-
-
-def _middle(face: FaceReconstruction) -> Float32Array:
-    """(3,) metres, camera frame: the middle of the head's front."""
-    below = np.array([0.0, 0.03, 0.03, 1.0])
-    return np.asarray((face.T_camera_face @ below)[:3], dtype=np.float32)
-
-
-def _compact_triangles(face: FaceReconstruction) -> np.ndarray[Any, np.dtype[np.int32]]:
-    """Triangles into `points_camera` instead of the whole grid."""
-    valid = face.grid.valid.ravel()
-    place = np.cumsum(valid, dtype=np.int32) - 1
-    return np.asarray(place[face.grid.triangles], dtype=np.int32)

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 import rtrecon
+from rtrecon.draw.raster import orbit
 from rtrecon.draw.state import ViewFrame
 from rtrecon.outputs.window.window import FaceWindow
 from tests.draw.heads import FIGURES, head, view_of
@@ -24,7 +25,7 @@ SIZE = (640, 400)
 
 def clip(model: str) -> dict[str, np.ndarray]:
     """60 frames of the bundled clip; what the window and the picture show at some of them."""
-    window = FaceWindow(*SIZE)
+    window = FaceWindow(*SIZE, sways=False)
     reconstruct = rtrecon.Reconstructor(model=model, threads=1)
     kept: dict[str, np.ndarray] = {"ticks": np.array(0)}
     with rtrecon.open_source("demo") as source:
@@ -42,13 +43,15 @@ def clip(model: str) -> dict[str, np.ndarray]:
 
 
 def still(_: str) -> dict[str, np.ndarray]:
-    """A painted head: alone, farther to the right, two of them, none."""
-    window = FaceWindow(*SIZE)
+    """A painted head: none yet, alone, farther to the right, two, alone again, none any more."""
+    window = FaceWindow(*SIZE, sways=False)
     kept = {}
     views = {
+        "nobody": [],
         "one": [head()],
         "aside": [head(x_m=0.1)],
         "two": [head(x_m=-0.2), head(x_m=0.2, face_id=1)],
+        "again": [head()],
         "none": [],
     }
     for name, faces in views.items():
@@ -56,13 +59,28 @@ def still(_: str) -> dict[str, np.ndarray]:
             window.update(view_of(*faces))
             window.tick()
         kept[name] = window.capture()
+        if name == "one":
+            for side, yaw in (("from_left", -50.0), ("from_right", 50.0)):
+                turn(window, yaw)
+                kept[side] = window.capture()
+            turn(window, 0.0)
     window.close()
     return kept
 
 
+def turn(window: FaceWindow, yaw_deg: float) -> None:
+    """As the mouse would."""
+    control = window._window.get_view_control()
+    parameters = control.convert_to_pinhole_camera_parameters()
+    extrinsic = np.array(parameters.extrinsic)
+    extrinsic[:3, :3] = orbit(yaw_deg)
+    parameters.extrinsic = extrinsic
+    control.convert_from_pinhole_camera_parameters(parameters, allow_arbitrary=True)
+
+
 def keys(_: str) -> dict[str, np.ndarray]:
     """Every key and the mouse, through the X server."""
-    window = FaceWindow(*SIZE)
+    window = FaceWindow(*SIZE, sways=False)
     view = view_of(head())
 
     def settle() -> None:
@@ -95,6 +113,26 @@ def keys(_: str) -> dict[str, np.ndarray]:
     for letter in "fsvcxpo":
         xdo("key", letter)
     kept["commands"] = np.array(window.poll_commands())
+    xdo("key", "f")
+    kept["before_all"] = window.capture()
+    for key in (*"abegijknoptuwyz1234567890", "bracketleft", "bracketright", "semicolon"):
+        xdo("key", key)
+    xdo("key", "Print")
+    kept["after_all"] = window.capture()
+    window.poll_commands()
+    window._sways = True
+    xdo("key", "r")
+    kept["sway_0"] = window.capture()
+    time.sleep(0.8)
+    settle()
+    kept["sway_1"] = window.capture()
+    xdo("mousedown", "1")
+    xdo("mousemove", "430", "300")
+    xdo("mouseup", "1")
+    kept["sway_2"] = window.capture()
+    time.sleep(0.8)
+    settle()
+    kept["sway_3"] = window.capture()
     xdo("key", "q")
     kept["quit"] = np.array(window.poll_commands())
     xdo("key", "Escape")

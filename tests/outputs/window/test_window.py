@@ -143,11 +143,42 @@ def test_two_faces_are_both_in_view(still: dict[str, np.ndarray]) -> None:
     assert not solid(still["two"])[:, -3:].any()
 
 
-def test_without_a_face_the_scene_is_empty_and_the_inset_stays(
-    still: dict[str, np.ndarray],
-) -> None:
-    assert not solid(scene(still["none"])).any()
+def test_a_face_that_is_lost_stays_dimmed_under_large_words(still: dict[str, np.ndarray]) -> None:
+    before, lost = (scene(still[n]).astype(int) for n in ("again", "none"))
+    high = slice(0, int(0.8 * SIZE[1]))  # above the words
+    covered = solid(before)[high]
+    assert (solid(lost)[high] == covered).mean() > 0.97
+    left = (lost[high][covered] - BACKGROUND).sum() / (before[high][covered] - BACKGROUND).sum()
+    assert 0.3 < left < 0.5
+    words = (lost > 200).all(axis=-1)
+    rows = np.flatnonzero(words.any(axis=1))
+    assert np.ptp(rows) > 0.035 * SIZE[1]
+    assert rows.min() > 0.8 * SIZE[1]
     assert solid(still["none"])[12:150, 12:208].mean() > 0.9
+
+
+def test_before_the_first_face_there_is_nothing_but_words(still: dict[str, np.ndarray]) -> None:
+    shown = scene(still["nobody"])
+    assert not solid(shown)[: int(0.8 * SIZE[1])].any()
+    assert (shown > 200).all(axis=-1).any()
+
+
+def test_a_head_is_whole_from_the_side(still: dict[str, np.ndarray]) -> None:
+    for name in ("from_left", "from_right"):
+        # Its eyes are near to the background, and a pixel of their rim is just like it.
+        away = np.abs(scene(still[name]).astype(int) - BACKGROUND).max(axis=-1)
+        covered = (away > 2).astype(np.uint8)
+        assert covered.mean() > 0.12
+        assert cv2.connectedComponents(covered)[0] == 2
+        _, _, boxes, _ = cv2.connectedComponentsWithStats(1 - covered, connectivity=4)
+        areas = np.sort(boxes[1:, cv2.CC_STAT_AREA])
+        assert areas[:-1].sum() <= 2  # the last one is what is around it
+
+
+def test_it_sways_until_the_mouse_touches_it(keys: dict[str, np.ndarray]) -> None:
+    first, later, held, resumed = (scene(keys[f"sway_{k}"]).astype(int) for k in range(4))
+    assert np.abs(later - first).mean() > 1.5
+    assert np.abs(resumed - held).mean() < 0.5
 
 
 def test_the_inset_shows_the_picture(still: dict[str, np.ndarray]) -> None:
@@ -198,6 +229,10 @@ def test_commands_reach_the_caller_once(keys: dict[str, np.ndarray]) -> None:
         "freeze", "snapshot", "record", "calibrate", "mirror",
     ]  # fmt: skip
     assert keys["quit"].tolist() == ["quit"]
+
+
+def test_open3d_s_own_keys_change_nothing(keys: dict[str, np.ndarray]) -> None:
+    assert np.abs(keys["after_all"].astype(int) - keys["before_all"]).mean() < 0.5
 
 
 def test_escape_closes(keys: dict[str, np.ndarray]) -> None:
