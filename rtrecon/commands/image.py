@@ -264,7 +264,7 @@ def _encode(
     files: dict[Path, bytes] = {}
     if not formats or formats == ("npz",):
         return {_beside(base, "npz"): encode_npz(face)} if formats else files
-    mesh = face_mesh(face, _mesh_options(config), picture.image)
+    mesh = face_mesh(face, _mesh_options(config), picture.image, ipd_m=config.ipd_mm / 1000.0)
     in_file_frame = to_file_frame(mesh, face.T_camera_face[:3, 3])
     for name in formats:
         path = _beside(base, name)

@@ -6,7 +6,7 @@ Colours are float32 RGB, as the picture has them (sRGB), 0 to 255.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -38,6 +38,7 @@ _SKIN_SPREAD = 11.0  # of the chroma of skin, in Lab: beside it is a collar, or 
 _COLOR_REACH_M, _COLOR_FADE_M = 0.006, 0.022
 _LIGHT_SHARE, _LIGHT_LIMIT = 0.55, 1.45
 _MIRRORED = 0.6
+_BEST = 8  # power of the weights among views: pictures a millimetre apart are not to be mixed
 _BETTER = 0.4  # by so much must the other side be seen better to be taken whole
 _SHUT_M = 0.002  # between the lips' inner landmarks
 
@@ -45,12 +46,19 @@ _SHUT_M = 0.002  # between the lips' inner landmarks
 @dataclass(frozen=True, slots=True, eq=False)
 class _Seen:
     """What a view shows of the membrane's vertices: ``pixels`` (count, 2) of the image,
-    ``weight`` (count,) and ``color`` (count, 3); ``mouth_open`` in [0, 1]."""
+    ``weight`` (count,) and ``color`` (count, 3), ``facing`` (count,) cosine to the view;
+    ``mouth_open`` in [0, 1]."""
 
     pixels: Float32Array
     weight: Float64Array
     color: Float64Array
     mouth_open: float
+    facing: Float64Array
+
+    @property
+    def share(self) -> Float64Array:
+        """(count,) among other views: the one that sees a place best is nearly alone."""
+        return np.asarray((self.weight * self.facing.clip(0.0, 1.0)) ** _BEST)
 
 
 def bake(
@@ -79,9 +87,8 @@ def bake(
     tones = _tones(views, looks, regions)
     looks = [_plausible(look, tones, regions, membrane) for look in looks]
     gain = _evened(model, rest, looks, regions)
-    weight = np.sum([look.weight for look in looks], axis=0)
-    color = np.sum([look.weight[:, None] * look.color for look in looks], axis=0)
-    color = color / np.maximum(weight, 1e-6)[:, None] * gain[:, None]
+    weight = np.max([look.weight for look in looks], axis=0)
+    color = _blended(looks) * gain[:, None]
     base = _base(model, membrane, regions, weight, color, tones)
     own, mirrored = _detail(model, layout, views, looks, baked)
     texture = _composed(layout, baked, base, own, mirrored, regions, grain_of(views[0], baked))
@@ -133,7 +140,7 @@ def _look(view: View, vertices: Float32Array, regions: Regions) -> _Seen:
     lips = vertices[model.landmarks[[61, 62, 63, 65, 66, 67]]]
     gap_m = float(np.linalg.norm(lips[:3] - lips[:2:-1], axis=1).mean())
     mouth_open = float(np.clip((gap_m - _SHUT_M) / _SHUT_M, 0.0, 1.0))
-    return _Seen(pixels[:count], weight, color, mouth_open)
+    return _Seen(pixels[:count], weight, color, mouth_open, facing)
 
 
 def _tones(views: Sequence[View], looks: Sequence[_Seen], regions: Regions) -> _Tones:
@@ -160,7 +167,7 @@ def _plausible(look: _Seen, tones: _Tones, regions: Regions, membrane: Membrane)
     keep = np.minimum(keep, np.clip(3.0 * around - 1.9, 0.0, 1.0))
     # An open mouth's teeth are a millimetre beside the lips.
     keep *= 1.0 - look.mouth_open * regions.between_lips
-    return _Seen(look.pixels, look.weight * keep, look.color, look.mouth_open)
+    return replace(look, weight=look.weight * keep)
 
 
 def _evened(
@@ -173,10 +180,8 @@ def _evened(
     """
     count = len(regions.outside)
     normals = vertex_normals(rest, model.triangles)[:count].astype(np.float64)
-    weight = np.sum([look.weight for look in looks], axis=0)
-    color = np.sum([look.weight[:, None] * look.color for look in looks], axis=0)
-    color /= np.maximum(weight, 1e-6)[:, None]
-    luma = np.log(np.maximum(color @ (0.299, 0.587, 0.114), 8.0))
+    weight = np.max([look.weight for look in looks], axis=0)
+    luma = np.log(np.maximum(_blended(looks) @ (0.299, 0.587, 0.114), 8.0))
     use = weight * regions.coarse * (1.0 - regions.scalp) * (1.0 - regions.neck)
     if use.sum() < 200.0:
         return np.ones(count)
@@ -231,9 +236,11 @@ def _detail(
     mirror = model.mirror[:count]
     mirror = np.where(mirror < count, mirror, np.arange(count))
     sums = [np.zeros((size, size, 4), dtype=np.float32) for _ in range(2)]
+    known = [np.zeros((size, size, 1), dtype=np.float32) for _ in range(2)]
     for view, look in zip(views, looks, strict=True):
         smooth = _smooth_color(membrane, look)
-        values = np.concatenate([look.pixels, smooth, look.weight[:, None]], axis=1)
+        faced = look.facing.clip(0.0, 1.0)
+        values = np.column_stack([look.pixels, smooth, look.weight, faced])
         for k, shown in enumerate((values, values[mirror])):
             maps = _sized(layout.spread(shown.astype(np.float32)), size)
             picture = cv2.remap(
@@ -245,13 +252,22 @@ def _detail(
             )
             ratio = picture[:, :, ::-1].astype(np.float32)
             ratio /= np.maximum(maps[:, :, 2:5], 4.0)
-            w = maps[:, :, 5:6]
-            sums[k][:, :, :3] += w * ratio
-            sums[k][:, :, 3:] += w
-    for part in sums:
-        part[:, :, :3] /= np.maximum(part[:, :, 3:], 1e-4)
-        np.clip(part[:, :, 3], 0.0, 1.0, out=part[:, :, 3])
+            w = np.clip(maps[:, :, 5:6], 0.0, 1.0)
+            share = (w * maps[:, :, 6:]) ** _BEST
+            sums[k][:, :, :3] += share * ratio
+            sums[k][:, :, 3:] += share
+            np.maximum(known[k], w, out=known[k])
+    for part, w in zip(sums, known, strict=True):
+        part[:, :, :3] /= np.maximum(part[:, :, 3:], 1e-30)
+        part[:, :, 3:] = w
     return sums[0], sums[1]
+
+
+def _blended(looks: Sequence[_Seen]) -> Float64Array:
+    """(count, 3) of what several views show."""
+    total = np.sum([look.share for look in looks], axis=0)
+    color = np.sum([look.share[:, None] * look.color for look in looks], axis=0)
+    return np.asarray(color / np.maximum(total, 1e-30)[:, None])
 
 
 def _other_share(own: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[Any]:

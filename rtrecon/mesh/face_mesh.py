@@ -45,7 +45,11 @@ _MOUTH_BELOW_EYES_M, _JAW_HALF_WIDTH_M, _NECK_HALF_WIDTH_M = 0.06, 0.095, 0.075
 
 
 def face_mesh(
-    face: FaceReconstruction, options: MeshOptions = _PLAIN, picture: BgrImage | None = None
+    face: FaceReconstruction,
+    options: MeshOptions = _PLAIN,
+    picture: BgrImage | None = None,
+    *,
+    ipd_m: float = 0.063,
 ) -> Mesh:
     """The face's mesh in the camera frame: small holes closed, border trimmed, one piece.
 
@@ -57,6 +61,7 @@ def face_mesh(
         face: what was seen.
         options: what is done to the mesh.
         picture: (H, W, 3) uint8 BGR that the face was seen in; the head's hair is taken from it.
+        ipd_m: between the person's eyes, as the face was reconstructed with.
 
     Raises:
         DataError: an option cannot be used on it.
@@ -64,7 +69,7 @@ def face_mesh(
     if np.count_nonzero(face.grid.valid) < 3:
         raise DataError("the face has no surface: nothing to make a mesh of")
     if options.back and face.landmarks68_px is not None:
-        return _head_mesh(face, options, picture)
+        return _head_mesh(face, options, picture, ipd_m)
     texture = face.texture
     clean = clean_grid_mesh(_head_alone(face), texture.rgb(), texture.M_uv_crop)
     mesh = smooth(clean, options.smooth)
@@ -122,9 +127,11 @@ def save_mesh(
     return write_mesh(mesh, Path(path), overwrite=overwrite)
 
 
-def _head_mesh(face: FaceReconstruction, options: MeshOptions, picture: BgrImage | None) -> Mesh:
+def _head_mesh(
+    face: FaceReconstruction, options: MeshOptions, picture: BgrImage | None, ipd_m: float
+) -> Mesh:
     """The person's whole head; with a texture as long as its triangles are the model's."""
-    head = close_head(person_head(face, fit_head(face), picture))
+    head = close_head(person_head(face, fit_head(face, ipd_m=ipd_m), picture))
     mesh = smooth(head.colored(), options.smooth)
     if options.decimate is None and not options.poisson:
         return check_closed(head.textured(mesh))
