@@ -39,9 +39,14 @@ class Layout:
             padded = np.zeros((int(self.corners.max()) + 1, values.shape[1]), dtype=np.float32)
             padded[:last] = values
             values = padded
-        result = values[self.corners[:, 0]] * self.weights[:, :1]
-        result += values[self.corners[:, 1]] * self.weights[:, 1:2]
-        result += values[self.corners[:, 2]] * self.weights[:, 2:]
+        result = np.empty((len(self.corners), values.shape[1]), dtype=np.float32)
+        one = np.empty_like(result)
+        np.take(values, self.corners[:, 0], axis=0, out=result, mode="clip")
+        result *= self.weights[:, :1]
+        for k in (1, 2):
+            np.take(values, self.corners[:, k], axis=0, out=one, mode="clip")
+            one *= self.weights[:, k : k + 1]
+            result += one
         return np.asarray(result.reshape(self.size, self.size, -1))
 
 

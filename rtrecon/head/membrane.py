@@ -58,9 +58,13 @@ class Membrane:
 
     def _sum_around(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         padded = np.concatenate([values, np.zeros((1, values.shape[1]), values.dtype)])
-        total: npt.NDArray[Any] = padded[self._neighbours[0]]
+        total: npt.NDArray[Any] = np.empty_like(values)
+        one = np.empty_like(values)
+        # "clip" is what numpy takes fast with an array to write to; no index is out of range.
+        np.take(padded, self._neighbours[0], axis=0, out=total, mode="clip")
         for row in self._neighbours[1:]:
-            total += padded[row]
+            np.take(padded, row, axis=0, out=one, mode="clip")
+            total += one
         return total
 
     def smooth(self, values: Float64Array, steps: int, share: float = 0.5) -> Float64Array:

@@ -11,7 +11,7 @@ from rtrecon.head.model import PART_NAMES, HeadModel
 from rtrecon.head.view import View
 from rtrecon.types import Float32Array, Float64Array
 
-__all__ = ["eye_color", "paint_inner"]
+__all__ = ["eye_color", "paint_eyes", "paint_inner", "paint_mouth"]
 
 # RGB.
 _TEETH = np.array([226.0, 217.0, 202.0])
@@ -35,7 +35,15 @@ def paint_inner(
     skin: Float64Array,
     iris: Float64Array,
 ) -> None:
-    """Into ``texture`` (size, size, 3) float32 RGB, in place."""
+    """All of it into ``texture`` (size, size, 3) float32 RGB, in place."""
+    paint_mouth(texture, model, layout, skin)
+    paint_eyes(texture, model, layout, iris)
+
+
+def paint_mouth(
+    texture: Float32Array, model: HeadModel, layout: Layout, skin: Float64Array
+) -> None:
+    """The mouth, the eyes' sockets and the lashes into ``texture`` (size, size, 3), in place."""
     size = len(texture)
     part = cv2.resize(layout.part, (size, size), interpolation=cv2.INTER_NEAREST)
     flat = {
@@ -48,6 +56,11 @@ def paint_inner(
     for name, color in flat.items():
         texture[part == PART_NAMES.index(name)] = color
     _darken_inward(texture, layout, model, np.asarray(part, dtype=np.uint8), skin)
+
+
+def paint_eyes(texture: Float32Array, model: HeadModel, layout: Layout, iris: Float64Array) -> None:
+    """The eyeballs into ``texture`` (size, size, 3), in place."""
+    scale = len(texture) / layout.size
     centers = model.eye_centers(model.vertices)
     for center, name in zip(centers, ("eye_left", "eye_right"), strict=True):
         rows, columns = np.nonzero(layout.part == PART_NAMES.index(name))
@@ -55,16 +68,18 @@ def paint_inner(
             continue
         box = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
         toward = layout.spread((model.vertices - center).astype(np.float32))[box]
-        scale = size // layout.size
-        wide = (toward.shape[1] * scale, toward.shape[0] * scale)
+        top, bottom = (round(v * scale) for v in (rows.min(), rows.max() + 1))
+        left, right = (round(v * scale) for v in (columns.min(), columns.max() + 1))
+        wide = (right - left, bottom - top)
         larger = cv2.resize(toward, wide, interpolation=cv2.INTER_CUBIC)
         painted = _eye(np.asarray(larger, dtype=np.float32), iris)
-        where = np.s_[
-            rows.min() * scale : (rows.max() + 1) * scale,
-            columns.min() * scale : (columns.max() + 1) * scale,
-        ]
-        inside = part[where] == PART_NAMES.index(name)
-        texture[where][inside] = painted[inside]
+        inside = cv2.resize(
+            (layout.part[box] == PART_NAMES.index(name)).astype(np.uint8),
+            wide,
+            interpolation=cv2.INTER_NEAREST,
+        )
+        shown = inside > 0
+        texture[top:bottom, left:right][shown] = painted[shown]
 
 
 def _darken_inward(

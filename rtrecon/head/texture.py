@@ -19,7 +19,7 @@ from rtrecon.head.hair import grain_of, hair_tone
 from rtrecon.head.layout import Layout, layout_of
 from rtrecon.head.membrane import Membrane, membrane_of
 from rtrecon.head.model import PART_NAMES, HeadModel
-from rtrecon.head.paint import eye_color, paint_inner
+from rtrecon.head.paint import eye_color, paint_eyes, paint_mouth
 from rtrecon.head.regions import Regions
 from rtrecon.head.view import View, sample, toward_camera, visible
 from rtrecon.types import Float32Array, Float64Array
@@ -92,10 +92,11 @@ def bake(
     base = _base(model, membrane, regions, weight, color, tones)
     own, mirrored = _detail(model, layout, views, looks, baked)
     texture = _composed(layout, baked, base, own, mirrored, regions, grain_of(views[0], baked))
+    paint_mouth(texture, model, layout, tones.skin)
     if baked != size:
         large = cv2.resize(texture, (size, size), interpolation=cv2.INTER_CUBIC)
         texture = np.asarray(large, dtype=np.float32)
-    paint_inner(texture, model, layout, tones.skin, eye_color(views[0], seen[0]))
+    paint_eyes(texture, model, layout, eye_color(views[0], seen[0]))
     return np.asarray(np.clip(texture + 0.5, 0, 255), dtype=np.uint8)
 
 

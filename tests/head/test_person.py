@@ -225,6 +225,24 @@ def test_every_pixel_of_the_layout_shows_its_vertices() -> None:
     assert np.abs(layout.weights.sum(axis=1) - 1.0).max() < 1e-3
 
 
+@pytest.mark.parametrize("size", [300, 1500])
+def test_eyes_are_painted_where_they_are_at_any_size(size: int) -> None:
+    truth = head_of(person(1))
+    head = person_head(
+        with_texture(seen(truth), picture_of(truth, colors_of(truth))), truth, texture_px=size
+    )
+    assert head.texture.shape == (size, size, 3)
+    for name, center in zip(
+        ("eye_left", "eye_right"), head.model.eye_centers(head.model.vertices), strict=True
+    ):
+        eye = head.model.parts[name]
+        toward = head.model.vertices[eye] - center
+        pupil = eye.start + int((toward[:, 2] / np.linalg.norm(toward, axis=1)).argmin())
+        side = eye.start + int(np.abs(toward[:, 0]).argmax())
+        assert texture_at(head, pupil).max() < 60
+        assert texture_at(head, side).min() > 120
+
+
 def test_counts_that_do_not_fit_are_refused() -> None:
     truth = head_of(person(1))
     face = seen(truth)
