@@ -33,7 +33,7 @@ _LANDMARK_SIGMA_M, _LANDMARK_HUBER_M = 0.005, 0.0125
 _FACING, _AGREEING = (0.2, 0.5), (0.6, 0.85)
 _RIM_SIGMA_M, _RIM_HUBER_M, _RIM_LIMIT_M = 0.004, 0.006, 0.03
 _RIM_TURN = 0.35  # a silhouette is where a head's normal lies across the line of sight
-_MOST_RIM = 40
+_MOST_RIM, _MOST_SEEN = 40, 0.75  # equations; share of the face that is seen
 _NEAREST = 0.2  # of the head's distance: no point of it is nearer
 
 
@@ -194,6 +194,9 @@ class Equations:
 
     def _sticking_out(self, facing: Float64Array, on_head: Float64Array) -> npt.NDArray[np.intp]:
         """Points of cheek and jaw on the head's outline that may lie off the seen one."""
+        toward = facing > _RIM_TURN
+        if float(on_head[toward].sum()) < _MOST_SEEN * np.count_nonzero(toward):
+            return self.points.rim[:0]  # what covers a face draws the outline then
         rim = self.points.rim
         out = rim[(np.abs(facing[rim]) < _RIM_TURN) & (on_head[rim] < 1.0)]
         return out[:: len(out) // _MOST_RIM + 1]

@@ -46,7 +46,8 @@ _STEPS, _POSE_STEPS = 5, 2  # in the first ones the shape stays
 _STEP_RAD = 0.5  # a step no longer than where the linearisation holds
 _INNER = slice(17, LANDMARKS)  # without the contour of the jaw, which slides when turned
 _MOST_OFF = 1.3  # of the size by landmarks, over the usual one, to begin with
-_SIZES = (0.5, 2.0)  # beyond, it is no head
+# Beyond, it is no head: size over the usual one, and metres from the face's own pose.
+_SIZES, _FARTHEST_M = (0.6, 1.6), 0.06
 
 _said: set[str] = set()
 
@@ -159,7 +160,8 @@ class _Task:
         self._points = points = head_points(model, _MODES, _POINTS)
         self._view = view_of(face)
         network = mean.coefficients[points.shapes].astype(np.float64)
-        self._beliefs = Beliefs(mean.R, mean.scale, network)
+        seen = self._view.rays is not None
+        self._beliefs = Beliefs(mean.R, mean.t, mean.scale, network, seen)
 
     def fit(self, identity: Float64Array, person: PersonShape | None) -> FittedHead:
         """Beginning at ``identity`` (modes,), which stays if ``person``, who else learns from this
@@ -230,7 +232,8 @@ class _Task:
             size = guess.scale / self._beliefs.scale
             if not (_SIZES[0] < size < _SIZES[1] and guess.t[2] > 0.0):
                 return None
-        return guess
+        aside = float(np.linalg.norm(guess.t - self._mean.t))
+        return guess if aside < _FARTHEST_M else None
 
     def _teach(self, equations: Equations, guess: Guess, person: PersonShape) -> None:
         """Add what the picture says of the identity, whatever pose and expression are."""

@@ -146,12 +146,16 @@ class PersonFit:
     ) -> None:
         equations, modes = self._equations, self._points.modes
         guess = self._guess(person, face, network)
-        equations.set(view_of(face), guess)
+        view = view_of(face)
+        equations.set(view, guess)
         if equations.count < MIN_POINTS:
             return
         A, b = equations.normal()
         usual = self._ipd_m / self._model.ipd_m
-        Beliefs(face.T_camera_face[:3, :3], usual, network).add(self._points, guess, A, b)
+        T = face.T_camera_face
+        t_face = T[:3, 3] - usual * (T[:3, :3] @ self._lids_mean)
+        beliefs = Beliefs(T[:3, :3], t_face, usual, network, view.rays is not None)
+        beliefs.add(self._points, guess, A, b)
         parts = eliminate(A, b, slice(POSE, POSE + modes))
         if parts is None:
             return

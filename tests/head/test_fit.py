@@ -145,3 +145,29 @@ def test_pictures_of_one_person_have_one_identity() -> None:
         np.testing.assert_array_equal(found.identity, fitted[0].identity)
         assert angle_deg(found.R, head.R) < 2.0
         assert shape_error_m(found, head) < 0.5 * shape_error_m(placed_head(face), head)
+
+
+@pytest.mark.parametrize(
+    ("turn", "hidden", "landmarks"),
+    [
+        ((75, 0, 0), None, True),
+        ((0, 0, 0), np.s_[:, :96], True),  # half a face
+        ((0, 0, 0), np.s_[110:, :], True),  # a mask over mouth and chin
+        ((0, 0, 0), np.s_[:80, :], False),
+    ],
+)
+def test_profiles_and_parts_of_faces(turn, hidden, landmarks) -> None:
+    truth = head_of(person(50), turn)
+    face = seen(truth, landmarks=landmarks, noise_m=0.002, turn_error=(3, 2, 0))
+    if hidden is not None:
+        face.grid.valid[hidden] = False
+    assert shape_error_m(fit_head(face), truth) < 0.7 * shape_error_m(placed_head(face), truth)
+
+
+def test_a_strip_of_skin_moves_the_head_nowhere() -> None:
+    truth = head_of(person(50))
+    face = seen(truth, landmarks=False, noise_m=0.002, turn_error=(3, 2, 0))
+    face.grid.valid[:, :130] = False
+    fitted, placed = fit_head(face), placed_head(face)
+    assert shape_error_m(fitted, truth) < 1.3 * shape_error_m(placed, truth)
+    assert fitted.scale == pytest.approx(1.0, abs=0.05)
