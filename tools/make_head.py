@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,7 @@ TILES = {
     "eye_right": (0.8125, 0.75, 0.1875, 0.1875),
     "lashes": (0.625, 0.9375, 0.375, 0.0625),
 }
+TORN = 0.5  # of a tile around a triangle, which is not so large
 MARGIN = 0.002  # of a tile, so that its neighbours do not shine through in smaller copies
 
 
@@ -114,8 +116,6 @@ def main() -> None:
 def _surface(model, uv, uv_triangles, alone):
     """Triangles (m, 3) of ICT's vertices, their (m, 3, 2) places in the texture, the vertices that
     are kept, and first and last+1 of each part among these."""
-    flat = np.zeros((len(model.vertices), 2))
-    flat[model.triangles.ravel()] = uv[uv_triangles.ravel()]
     part_of = np.full(len(model.vertices), -1)
     for k, (first, end, _) in enumerate(KEPT.values()):
         part_of[first:end] = k
@@ -140,7 +140,7 @@ def _surface(model, uv, uv_triangles, alone):
                     for own in _separate(triangles)
                 ]
             )
-            corners = flat[triangles]
+            corners = _corners(triangles, model.triangles, uv[uv_triangles])
         kept_triangles.append(np.concatenate([triangles, model.triangles[across]]))
         corners = np.concatenate([corners, uv[uv_triangles[across]]])
         kept_corners.append(_in_texture(corners, name))
@@ -154,6 +154,22 @@ def _surface(model, uv, uv_triangles, alone):
         for k, name in enumerate(names)
     }
     return triangles, np.concatenate(kept_corners), chosen, parts
+
+
+def _corners(triangles, all_triangles, all_corners):
+    """(m, 3, 2) places in the texture of triangles over some of the vertices. At a seam a vertex
+    has several: those that lie closest together; one place for all three where none do."""
+    places = {}
+    chosen = np.isin(all_triangles, triangles)
+    for vertex, place in zip(all_triangles[chosen], all_corners[chosen], strict=True):
+        places.setdefault(int(vertex), set()).add(tuple(place))
+    corners = np.empty((len(triangles), 3, 2))
+    for k, triangle in enumerate(triangles):
+        ways = [np.array(way) for way in product(*(sorted(places[int(v)]) for v in triangle))]
+        around = [np.linalg.norm(way - np.roll(way, 1, axis=0), axis=1).sum() for way in ways]
+        best = int(np.argmin(around))
+        corners[k] = ways[best] if around[best] < TORN else ways[best][:1]
+    return corners
 
 
 def _separate(triangles):

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from rtrecon.head.layout import Layout
 from rtrecon.head.model import PART_NAMES, HeadModel
+from rtrecon.head.tongue import tongue_share
 from rtrecon.head.view import View
 from rtrecon.types import Float32Array, Float64Array
 
@@ -102,6 +103,11 @@ def _darken_inward(
         inside = part == PART_NAMES.index(name)
         share = np.clip(depth_m[inside] / _MOUTH_M, 0.0, 1.0)[:, None]
         texture[inside] *= 1.0 - (1.0 - dark) * share
+    # The tongue comes out into the light.
+    inside = part == PART_NAMES.index("gums_tongue")
+    out = layout.spread(np.minimum(1.5 * tongue_share(model), 1.0)[:, None].astype(np.float32))
+    share = np.asarray(cv2.resize(out, (size, size)), dtype=np.float32)[inside][:, None]
+    texture[inside] += share * (_TONGUE - texture[inside])
 
 
 def _eye(toward: Float32Array, iris: Float64Array) -> Float32Array:
