@@ -14,7 +14,7 @@ from typing import Any
 from rtrecon.capture import CaptureThread, Source, open_source
 from rtrecon.capture.sources import CameraSource
 from rtrecon.draw.state import ViewFrame
-from rtrecon.errors import ArgumentError, OutputError
+from rtrecon.errors import ArgumentError, OutputError, RtreconError
 from rtrecon.faces.tracker import TrackerStats
 from rtrecon.host import versions
 from rtrecon.live_pipeline import FaceMaker, LivePipeline
@@ -101,6 +101,9 @@ def live(
 class LiveSession:
     """A run that is under way between ``with`` and its end; see `live` for its arguments.
 
+    ``hold_end``: the end of a film that was played at its own rate ends the run only once its
+    window is closed.
+
     Iterating gives the newest result each time, none twice, until the source ends, an output
     ends the run (its window is closed), or `stop` is called. The thread that iterates is the
     one that serves windows.
@@ -120,6 +123,7 @@ class LiveSession:
         stall_timeout_s: float = 3.0,
         give_up_s: float | None = None,
         person: str | None = None,
+        hold_end: bool = False,
     ) -> None:
         self._asked_source, self._outputs = source, list(outputs)
         self._asked_reconstructor = reconstructor
@@ -132,7 +136,8 @@ class LiveSession:
         self._stack = ExitStack()
         self._tracker_stats = TrackerStats()
         self._pipeline: LivePipeline | None = None
-        self._ended = False
+        self._ended = self._said_end = False
+        self._hold_end = hold_end
 
     def __enter__(self) -> LiveSession:
         with ExitStack() as stack:
@@ -178,7 +183,8 @@ class LiveSession:
             running = pipeline.running
             has_window = any(output.on_main_thread for output in pipeline.fanout.open_outputs)
             result = pipeline.take(_REDRAW_S if has_window else _POLL_S)
-            if not pipeline.tick() or (result is None and not running):
+            has_ended = result is None and not running
+            if not pipeline.tick() or (has_ended and not (has_window and self._is_held())):
                 self._ended = True
             for command in pipeline.take_commands():
                 self._obey(command)
@@ -307,6 +313,22 @@ class LiveSession:
             return DEFAULT_PERSON if source.is_live else ""
         return self._person
 
+    def _is_held(self) -> bool:
+        """Whether the last picture of a film stays until its window is closed; said once."""
+        pipeline = self.pipeline
+        if not (
+            self._hold_end
+            and pipeline.run.paced
+            and self._max_frames is None
+            and pipeline.latest is not None
+            and pipeline.capture.stats.state == "ended"
+        ):
+            return False
+        if not self._said_end:
+            logger.info("%s has ended: q closes the window", self._source.name)
+        self._said_end = True
+        return True
+
     def _obey(self, command: Command) -> None:
         if command == "quit":
             self._ended = True
@@ -347,7 +369,7 @@ class LiveSession:
         view = ViewFrame(frame.image, result.faces, frame.t_capture_ns, figures)
         try:
             paths = write_snapshot(self._folder, view)
-        except OutputError as error:
+        except RtreconError as error:
             logger.error("no snapshot: %s", error)
             return
         for path in paths:

@@ -12,9 +12,11 @@ import pytest
 import rtrecon
 from rtrecon.avatar.stage import AvatarSettings
 from rtrecon.capture.source import Source
+from rtrecon.draw.video_file import VideoFile
 from rtrecon.output import Command
 from rtrecon.outputs.avatar_run import AvatarRun
 from rtrecon.profiles import ProfileStore
+from rtrecon.session import LiveSession
 from tests.outputs.doubles import PATIENCE_S, Noted
 
 
@@ -150,7 +152,14 @@ def test_keys_record_take_snapshots_and_end_the_run(
     assert not session.has_failed
     folder = tmp_path / "rtrecon-out"
     names = {p.name.split("-")[-1] for p in folder.iterdir() if p.is_file()}
-    assert names == {"picture.png", "face0.ply", "preview.mp4", "poses.jsonl"}
+    assert names == {
+        "picture.png",
+        "face0.ply",
+        "face0.glb",
+        "head0.png",
+        "preview.mp4",
+        "poses.jsonl",
+    }
     # The third key began a second recording, beside the first; the end of the run ended it.
     second = [p for p in folder.iterdir() if p.is_dir()]
     assert len(second) == 1
@@ -160,6 +169,50 @@ def test_keys_record_take_snapshots_and_end_the_run(
     records = session.stats()["outputs"][1:]
     assert [r["name"] for r in records] == ["record", "record"]
     assert all(r["written"] > 0 for r in records)
+
+
+class Closed(Noted):
+    """A window that is closed some ticks after the film's end."""
+
+    name = "closed"
+    is_view = True
+
+    def __init__(self) -> None:
+        super().__init__(main=True)
+        self.left = 5
+        self.session: LiveSession | None = None
+
+    def tick(self) -> bool:
+        assert self.session is not None
+        self.left -= not self.session.pipeline.running
+        return self.left > 0
+
+
+@pytest.mark.parametrize(("every_frame", "held"), [(False, True), (True, False)])
+def test_a_film_s_last_picture_is_held_until_the_window_is_closed(
+    config: rtrecon.ReconstructorConfig, tmp_path: Path, every_frame: bool, held: bool
+) -> None:
+    window = Closed()
+    film = tmp_path / "film.mp4"
+    writer = VideoFile(film, tmp_path / "film.part.mp4", (640, 480), rate_hz=30)
+    with rtrecon.open_source("demo") as source:
+        for frame in source:
+            writer.write(frame.image, frame.index / 30)
+            if frame.index == 5:
+                break
+    writer.close()
+    session = LiveSession(
+        film,
+        outputs=[window],
+        reconstructor=config,
+        every_frame=every_frame,
+        hold_end=True,
+    )
+    window.session = session
+    with session:
+        session.wait()
+    assert (window.left == 0) is held
+    assert no_threads_are_left()
 
 
 def test_no_face_no_snapshot(

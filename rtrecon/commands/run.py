@@ -135,6 +135,7 @@ def run(config: RunConfig) -> int:
         stall_timeout_s=config.stall_timeout,
         give_up_s=config.give_up,
         person=config.person,
+        hold_end=True,
     )
     with signals_end() as signals, session:
         stats = session.pipeline.stats

@@ -9,10 +9,11 @@ import numpy as np
 from rtrecon.draw.live_head import HeadView, LiveHead
 from rtrecon.draw.overlay import put_large
 from rtrecon.draw.raster import BACKGROUND, orbit, paint
+from rtrecon.geometry.mesh import UInt8Array
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.types import BgrImage
 
-__all__ = ["NO_FACE", "TurningHead", "dimmed", "largest"]
+__all__ = ["NO_FACE", "TurningHead", "cut_out", "dimmed", "largest"]
 
 NO_FACE = "no face"
 _TURN_S, _YAW_DEG, _PITCH_DEG = 4.0, 38.0, 8.0
@@ -63,6 +64,22 @@ class TurningHead:
             picture = dimmed(picture)
             put_large(picture, NO_FACE)
         return picture
+
+
+def cut_out(view: HeadView, size_px: tuple[int, int], yaw_deg: float = 0.0) -> UInt8Array:
+    """The head on nothing, (height, width, 4) uint8 BGRA."""
+    picture, alpha = paint(
+        view.surface,
+        orbit(yaw_deg),
+        size_px,
+        center=view.center,
+        extent_m=_EXTENT_M,
+        fine=True,
+    )
+    # What was averaged with the background at the outline is taken apart again.
+    share = np.maximum(alpha[..., None].astype(np.float32), 1.0) / 255.0
+    own = BACKGROUND + (picture.astype(np.float32) - BACKGROUND) / share
+    return np.dstack([np.clip(own, 0, 255).astype(np.uint8), alpha])
 
 
 def dimmed(picture: BgrImage) -> BgrImage:

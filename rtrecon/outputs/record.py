@@ -10,10 +10,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from rtrecon.draw.live_head import LiveHead
 from rtrecon.draw.overlay import draw_overlay
-from rtrecon.draw.png import encode_png
+from rtrecon.draw.png import encode_png, write_png
 from rtrecon.draw.preview import PreviewWriter
 from rtrecon.draw.state import ViewFrame
+from rtrecon.draw.turning import cut_out
 from rtrecon.errors import ArgumentError, OutputError
 from rtrecon.files import Draft, make_folder, take_name
 from rtrecon.geometry.reconstruction import FaceReconstruction
@@ -34,6 +36,7 @@ __all__ = ["DEFAULT_FOLDER", "RecordOutput", "write_snapshot"]
 logger = logging.getLogger(__name__)
 
 DEFAULT_FOLDER = Path("rtrecon-out")
+_HEAD_PX = (900, 900)
 
 
 class RecordOutput(Output):
@@ -184,15 +187,17 @@ class RecordOutput(Output):
 
 
 def write_snapshot(folder: Path, view: ViewFrame) -> list[Path]:
-    """The picture with its overlay and each face as PLY, named by the time of day.
+    """The picture with its overlay, and of each face PLY, GLB and its head on nothing, a PNG
+    with alpha; named by the time of day.
 
     Raises:
         OutputError: the folder cannot be made or written.
+        ModelError: the head model is not installed, or damaged.
     """
     make_folder(folder)
     picture = encode_png(draw_overlay(view.image, view.faces, view.figures))
     prefix, path = _write_new(folder, "picture.png", picture)
-    return [path, *_write_faces(folder, view.faces, prefix)]
+    return [path, *_write_faces(folder, view.faces, prefix), *_write_heads(folder, view, prefix)]
 
 
 def _write_new(folder: Path, name: str, content: bytes) -> tuple[str, Path]:
@@ -224,6 +229,17 @@ def _write_faces(folder: Path, faces: Sequence[FaceReconstruction], prefix: str)
         path = folder / f"{prefix}face{face.id}.ply"
         save_mesh(face, path)
         written.append(path)
+    return written
+
+
+def _write_heads(folder: Path, view: ViewFrame, prefix: str) -> list[Path]:
+    written, heads = [], LiveHead()
+    for face in view.faces:
+        glb = folder / f"{prefix}face{face.id}.glb"
+        save_mesh(face, glb)
+        png = folder / f"{prefix}head{face.id}.png"
+        write_png(png, cut_out(heads(face), _HEAD_PX))
+        written += [glb, png]
     return written
 
 

@@ -77,6 +77,23 @@ def test_what_cannot_be_written_is_said_when_it_is_opened(tmp_path: Path) -> Non
 
 def test_a_snapshot_is_a_picture_and_each_face(tmp_path: Path) -> None:
     paths = write_snapshot(tmp_path / "new", view_of(head(), head(x_m=0.2, face_id=1)))
-    assert [p.name.split("-")[-1] for p in paths] == ["picture.png", "face0.ply", "face1.ply"]
+    names = [p.name.split("-")[-1] for p in paths]
+    assert names == [
+        "picture.png",
+        "face0.ply",
+        "face1.ply",
+        *(
+            f"{name}{k}.{suffix}"
+            for k in (0, 1)
+            for name, suffix in (("face", "glb"), ("head", "png"))
+        ),
+    ]
     assert cv2.imread(str(paths[0])) is not None
-    assert all(p.read_bytes().startswith(b"ply") for p in paths[1:])
+    assert all(p.read_bytes().startswith(b"ply") for p in paths[1:3])
+    assert paths[3].read_bytes().startswith(b"glTF")
+    cut = cv2.imread(str(paths[4]), cv2.IMREAD_UNCHANGED)
+    assert cut.shape[2] == 4
+    assert cut[0, 0, 3] == 0
+    assert cut[450, 450, 3] == 255
+    rim = (cut[..., 3] > 100) & (cut[..., 3] < 250)
+    assert cut[rim][:, 2].mean() > 120  # skin, without the dark behind it
