@@ -156,7 +156,7 @@ class Head:
         span, center = {
             "eyes": (0.13, (0.0, -0.002)),
             "mouth": (0.11, (0.0, -0.075)),
-        }.get(arguments.zoom, (0.30, (0.0, -0.055)))
+        }.get(arguments.zoom, (0.36, (0.0, -0.06)))
         middle = (self.joints[2] + self.joints[3]) / 2.0
         scale = size / span
         middle = rotation_y(np.radians(arguments.yaw)) @ middle

@@ -59,7 +59,7 @@ class AvatarConfig(ModelConfig):
     """VRM: its author (default: unknown)."""
     contact: OptionalText = None
     """VRM: how to reach the author."""
-    allow: str = ""
+    allow: OptionalText = None
     """VRM: what others may do, of use,commercial,modify,redistribute (default: nothing)."""
     vrm: Literal[1, 0] = 1
     """VRM: version 1.0, or 0.x for programs that know no other."""
@@ -92,7 +92,7 @@ class AvatarConfig(ModelConfig):
         """
         from rtrecon.head.vrm import PERMISSIONS
 
-        names = tuple(part.strip() for part in self.allow.split(",") if part.strip())
+        names = tuple(part.strip() for part in (self.allow or "").split(",") if part.strip())
         for name in names:
             if name not in PERMISSIONS:
                 raise UserError(f"--allow knows {', '.join(PERMISSIONS)}, not {name!r}")

@@ -120,7 +120,7 @@ class HeadScene:
         jpeg = encode_texture(rigged.texture, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         images = [{"mimeType": "image/jpeg", "name": "head", "bufferView": binary.add_bytes(jpeg)}]
         if any(piece.name == "lashes" for piece in rigged.pieces):
-            png = encode_texture(lash_texture(rigged), ".png", [cv2.IMWRITE_PNG_COMPRESSION, 9])
+            png = encode_texture(lash_texture(rigged), ".png", [cv2.IMWRITE_PNG_COMPRESSION, 6])
             view = binary.add_bytes(png)
             images.append({"mimeType": "image/png", "name": "lashes", "bufferView": view})
         document: dict[str, Any] = {

@@ -57,7 +57,7 @@ def encode_obj(rigged: RiggedHead, path: Path) -> dict[Path, bytes]:
         material += [f"newmtl {piece.name}\nKa 0 0 0\nKd 1 1 1\nKs 0 0 0\nillum 1\n"]
         material += [f"map_Kd {picture}\n"] + [f"map_d {picture}\n"] * is_lash
     jpeg = encode_texture(rigged.texture, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    png = encode_texture(lash_texture(rigged), ".png", [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    png = encode_texture(lash_texture(rigged), ".png", [cv2.IMWRITE_PNG_COMPRESSION, 6])
     return {
         skin: jpeg,
         lashes: png,

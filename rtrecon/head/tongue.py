@@ -15,16 +15,17 @@ _LOWER_MOVES_M = 0.005  # what a jaw that opens moves by less is not of the lowe
 
 # The tongue of the mean head, seen from above: half its width and its top from tip to root.
 _Z_M = np.array([-0.0131, -0.0114, -0.0050, 0.0036, 0.0120, 0.0200, 0.0480])
-_HALF_WIDTH_M = np.array([0.0035, 0.0050, 0.0105, 0.0158, 0.0190, 0.0210, 0.0210])
+_HALF_WIDTH_M = np.array([0.0045, 0.0080, 0.0135, 0.0175, 0.0205, 0.0220, 0.0220])
 _TOP_Y_M = np.array([0.0733, 0.0733, 0.0700, 0.0674, 0.0668, 0.0669, 0.0770])
 _ROOT_Z_M = 0.045
 _AXIS_Z_M = 0.010  # the tongue's sides face away from here, its neighbours toward it
+_ROUND_M = 0.0045  # its top is no deeper beside the middle
 _THICK_M, _SOFT_M = 0.013, 0.009  # what lies deeper is the floor of the mouth
 
 _OUT_M = 0.032
-_OVER_TEETH_M = 0.007
+_OVER_TEETH_M = 0.008
 _CLEAR_M = 0.0015
-_DROOP_M = 0.009
+_DROOP_M = 0.008
 _THINNER, _WIDER = 0.4, 0.35
 
 
@@ -38,9 +39,11 @@ def tongue_share(model: HeadModel) -> Float64Array:
     faces_away = (normals[:, [0, 2]] * side).sum(axis=1)
     is_tongue = _lower_half(model, "gums_tongue")
     is_tongue &= (np.abs(x) <= np.interp(z, _Z_M, _HALF_WIDTH_M)) & (z > _Z_M[0])
-    is_tongue &= (faces_away > -0.25) | (normals[:, 1] < -0.8)
-    along = np.clip((_ROOT_Z_M - z) / (_ROOT_Z_M - _Z_M[0]), 0.0, 1.0)
     depth = y - np.interp(z, _Z_M, _TOP_Y_M)
+    # Its neighbours look at it or, if they look up, lie deeper than its top does.
+    is_tongue &= np.where(normals[:, 1] < -0.5, depth < _ROUND_M, faces_away > -0.25)
+    is_tongue = _of_one_piece(model, is_tongue)
+    along = np.clip((_ROOT_Z_M - z) / (_ROOT_Z_M - _Z_M[0]), 0.0, 1.0)
     held = _ease((_THICK_M + _SOFT_M - depth) / _SOFT_M)
     return np.where(is_tongue, along**1.3 * held, 0.0)
 
@@ -76,6 +79,21 @@ def tongue_out(model: HeadModel, vertices: Float32Array) -> Float32Array:
     out: Float32Array = (moved - place).astype(np.float32)
     out[share <= 0.0] = 0.0
     return out
+
+
+def _of_one_piece(model: HeadModel, chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Those of the chosen vertices that hang together with the highest of them."""
+    edges = model.triangles[chosen[model.triangles].sum(axis=1) >= 2]
+    edges = np.concatenate([edges[:, [0, 1]], edges[:, [1, 2]], edges[:, [2, 0]]])
+    edges = edges[chosen[edges].all(axis=1)]
+    reached = np.zeros_like(chosen)
+    highest = np.flatnonzero(chosen)
+    reached[highest[model.vertices[highest, 1].argmin()]] = True
+    count = 0
+    while count != (count := int(reached.sum())):
+        touched = edges[reached[edges].any(axis=1)]
+        reached[touched.ravel()] = True
+    return reached
 
 
 def _lower_half(model: HeadModel, part: str) -> npt.NDArray[np.bool_]:
