@@ -30,24 +30,25 @@ class Layout:
     part: np.ndarray
     covered: np.ndarray
 
-    def spread(self, values: Float32Array) -> Float32Array:
-        """(size, size, c) of the vertices' (n, c) values; n may be the first vertices alone, the
-        others are zero then."""
+    def spread(self, values: Float32Array, rows: tuple[int, int] | None = None) -> Float32Array:
+        """(size, size, c) of the vertices' (n, c) values, or some ``rows`` of it, first and
+        last+1; n may be the first vertices alone, the others are zero then."""
+        first, end = rows or (0, self.size)
+        chosen = slice(first * self.size, end * self.size)
+        corners, weights = self.corners[chosen], self.weights[chosen]
         values = values.astype(np.float32, copy=False)
-        last = len(values)
-        if last <= int(self.corners.max()):
-            padded = np.zeros((int(self.corners.max()) + 1, values.shape[1]), dtype=np.float32)
-            padded[:last] = values
-            values = padded
-        result = np.empty((len(self.corners), values.shape[1]), dtype=np.float32)
+        missing = int(self.corners.max()) + 1 - len(values)
+        if missing > 0:
+            values = np.pad(values, ((0, missing), (0, 0)))
+        result = np.empty((len(corners), values.shape[1]), dtype=np.float32)
         one = np.empty_like(result)
-        np.take(values, self.corners[:, 0], axis=0, out=result, mode="clip")
-        result *= self.weights[:, :1]
+        np.take(values, corners[:, 0], axis=0, out=result, mode="clip")
+        result *= weights[:, :1]
         for k in (1, 2):
-            np.take(values, self.corners[:, k], axis=0, out=one, mode="clip")
-            one *= self.weights[:, k : k + 1]
+            np.take(values, corners[:, k], axis=0, out=one, mode="clip")
+            one *= weights[:, k : k + 1]
             result += one
-        return np.asarray(result.reshape(self.size, self.size, -1))
+        return result.reshape(end - first, self.size, -1)
 
 
 @lru_cache(maxsize=2)

@@ -58,7 +58,7 @@ def person_head(
         texture_px: side of the texture, 256 to 4096.
 
     Raises:
-        DataError: no face, or not as many heads and pictures as faces.
+        DataError: no face, not as many heads and pictures as faces, or a picture of another size.
     """
     if isinstance(faces, FaceReconstruction):
         faces = [faces]
@@ -73,6 +73,13 @@ def person_head(
             f"a head needs a face or more, and as many fits and pictures: not {len(faces)}, "
             f"{len(fitted)} and {len(pictures)}"
         )
+    for face, picture in zip(faces, pictures, strict=True):
+        i = face.intrinsics
+        if picture is not None and picture.shape != (i.height, i.width, 3):
+            raise DataError(
+                f"the face was seen in a picture of {i.width}x{i.height}: one of shape "
+                f"{picture.shape} is another"
+            )
     if not 256 <= texture_px <= 4096:
         raise DataError(f"a texture of {texture_px} pixels is not possible: give 256 to 4096")
     views = [

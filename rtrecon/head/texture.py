@@ -29,7 +29,9 @@ __all__ = ["TEXTURE_PX", "bake"]
 TEXTURE_PX = 2048
 
 _BAKED_PX = 1024  # of a picture with fewer pixels a metre than the next
-_FINE_PX_PER_M = 4000.0
+_FINE_PX_PER_M = 2600.0
+_BAND_ROWS = 128
+_SKIN_COLUMNS = 0.64  # of the texture's: the model's skin, and a border
 _FACING = (0.30, 0.65)  # cosines
 _HAIR_FACING = (0.26, 0.5)  # nothing is taken beyond 75 degrees
 _VISIBLE_PX = 400  # side of the picture in which it is asked what stands in front
@@ -38,7 +40,7 @@ _SKIN_SPREAD = 11.0  # of the chroma of skin, in Lab: beside it is a collar, or 
 _COLOR_REACH_M, _COLOR_FADE_M = 0.006, 0.022
 _LIGHT_SHARE, _LIGHT_LIMIT = 0.55, 1.45
 _MIRRORED = 0.6
-_BEST = 8  # power of the weights among views: pictures a millimetre apart are not to be mixed
+_BEST_LOG2 = 3  # of the power of the weights among views: pictures a millimetre apart are not mixed
 _BETTER = 0.4  # by so much must the other side be seen better to be taken whole
 _SHUT_M = 0.002  # between the lips' inner landmarks
 
@@ -58,7 +60,7 @@ class _Seen:
     @property
     def share(self) -> Float64Array:
         """(count,) among other views: the one that sees a place best is nearly alone."""
-        return np.asarray((self.weight * self.facing.clip(0.0, 1.0)) ** _BEST)
+        return np.asarray((self.weight * self.facing.clip(0.0, 1.0)) ** (1 << _BEST_LOG2))
 
 
 def bake(
@@ -80,9 +82,8 @@ def bake(
         size: of the texture.
     """
     membrane = membrane_of(model)
-    fine = max(view.px_per_m for view in views) > _FINE_PX_PER_M
-    baked = size if fine else min(size, _BAKED_PX)
-    layout = layout_of(model, min(baked, _BAKED_PX))
+    factor = 2 if size > _BAKED_PX and max(v.px_per_m for v in views) > _FINE_PX_PER_M else 1
+    layout = layout_of(model, min(size, _BAKED_PX))
     looks = [_look(view, vertices, regions) for view, vertices in zip(views, seen, strict=True)]
     tones = _tones(views, looks, regions)
     looks = [_plausible(look, tones, regions, membrane) for look in looks]
@@ -90,12 +91,19 @@ def bake(
     weight = np.max([look.weight for look in looks], axis=0)
     color = _blended(looks) * gain[:, None]
     base = _base(model, membrane, regions, weight, color, tones)
-    own, mirrored = _detail(model, layout, views, looks, baked)
-    texture = _composed(layout, baked, base, own, mirrored, regions, grain_of(views[0], baked))
+    baked = layout.size * factor
+    grain = grain_of(views[0], baked)
+    smooth = [_smooth_color(membrane, look) for look in looks]
+    texture = np.empty((baked, baked, 3), dtype=np.float32)
+    texture[:] = tones.skin
+    for first in range(0, layout.size, _BAND_ROWS):
+        band = _Band(layout, first, min(first + _BAND_ROWS, layout.size), factor)
+        own, mirrored = _detail(model, band, views, looks, smooth)
+        texture[band.where] = _composed(band, base, own, mirrored, regions, grain[band.where])
     paint_mouth(texture, model, layout, tones.skin)
     if baked != size:
-        large = cv2.resize(texture, (size, size), interpolation=cv2.INTER_CUBIC)
-        texture = np.asarray(large, dtype=np.float32)
+        way = cv2.INTER_CUBIC if size > baked else cv2.INTER_AREA
+        texture = np.asarray(cv2.resize(texture, (size, size), interpolation=way), np.float32)
     paint_eyes(texture, model, layout, eye_color(views[0], seen[0]))
     return np.asarray(np.clip(texture + 0.5, 0, 255), dtype=np.uint8)
 
@@ -227,23 +235,64 @@ def _base(
     return np.asarray(base.clip(0.0, 255.0))
 
 
+@dataclass(frozen=True, slots=True)
+class _Band:
+    """Rows of the layout, ``first`` to ``end``, each ``factor`` rows of the texture; and as many
+    columns as show skin. In bands, as all that is computed on the way takes ten times as much."""
+
+    layout: Layout
+    first: int
+    end: int
+    factor: int
+
+    @property
+    def where(self) -> tuple[slice, slice]:
+        """Its place in the texture."""
+        columns = min(round(_SKIN_COLUMNS * self.layout.size), self.layout.size)
+        return np.s_[self.first * self.factor : self.end * self.factor, : columns * self.factor]
+
+    def spread(self, values: Float64Array) -> Float32Array:
+        """(rows, columns, c) of the vertices' (n, c) values."""
+        layout, factor = self.layout, self.factor
+        columns = min(round(_SKIN_COLUMNS * layout.size), layout.size)
+        if factor == 1:
+            return layout.spread(values.astype(np.float32), (self.first, self.end))[:, :columns]
+        # With what is beside it, so that bands meet.
+        low, high = max(self.first - 2, 0), min(self.end + 2, layout.size)
+        maps = layout.spread(values.astype(np.float32), (low, high))
+        size = (factor * layout.size, factor * (high - low))
+        large = np.asarray(cv2.resize(maps, size), dtype=np.float32)
+        rows = slice(factor * (self.first - low), factor * (self.end - low))
+        return large[rows, : columns * factor]
+
+    def skin(self) -> npt.NDArray[np.bool_]:
+        """(rows, columns, 1) where it shows skin."""
+        columns = min(round(_SKIN_COLUMNS * self.layout.size), self.layout.size)
+        kind = self.layout.part[self.first : self.end, :columns]
+        of_skin = kind < PART_NAMES.index("mouth_socket")
+        return of_skin.repeat(self.factor, axis=0).repeat(self.factor, axis=1)[:, :, None]
+
+
 def _detail(
-    model: HeadModel, layout: Layout, views: Sequence[View], looks: Sequence[_Seen], size: int
+    model: HeadModel,
+    band: _Band,
+    views: Sequence[View],
+    looks: Sequence[_Seen],
+    smooth: Sequence[Float64Array],
 ) -> tuple[Float32Array, Float32Array]:
-    """What the pictures have beyond smooth colours: (size, size, 4) ratio to those, and how far it
-    is known; of the side itself, and of the mirrored one."""
-    membrane = membrane_of(model)
-    count = membrane.count
+    """What the pictures have beyond ``smooth`` colours: (rows, columns, 4) ratio to those, and how
+    far it is known; of the side itself, and of the mirrored one."""
+    count = membrane_of(model).count
     mirror = model.mirror[:count]
     mirror = np.where(mirror < count, mirror, np.arange(count))
-    sums = [np.zeros((size, size, 4), dtype=np.float32) for _ in range(2)]
-    known = [np.zeros((size, size, 1), dtype=np.float32) for _ in range(2)]
-    for view, look in zip(views, looks, strict=True):
-        smooth = _smooth_color(membrane, look)
-        faced = look.facing.clip(0.0, 1.0)
-        values = np.column_stack([look.pixels, smooth, look.weight, faced])
-        for k, shown in enumerate((values, values[mirror])):
-            maps = _sized(layout.spread(shown.astype(np.float32)), size)
+    parts = []
+    for index in (slice(None), mirror):
+        total, known = np.zeros(0, dtype=np.float32), np.zeros(0, dtype=np.float32)
+        ratios = np.zeros(0, dtype=np.float32)
+        for view, look, low in zip(views, looks, smooth, strict=True):
+            faced = look.facing.clip(0.0, 1.0)
+            values = np.column_stack([look.pixels, low, look.weight, faced])[index]
+            maps = band.spread(values)
             picture = cv2.remap(
                 view.image,
                 np.ascontiguousarray(maps[:, :, :2]),
@@ -254,14 +303,20 @@ def _detail(
             ratio = picture[:, :, ::-1].astype(np.float32)
             ratio /= np.maximum(maps[:, :, 2:5], 4.0)
             w = np.clip(maps[:, :, 5:6], 0.0, 1.0)
-            share = (w * maps[:, :, 6:]) ** _BEST
-            sums[k][:, :, :3] += share * ratio
-            sums[k][:, :, 3:] += share
-            np.maximum(known[k], w, out=known[k])
-    for part, w in zip(sums, known, strict=True):
-        part[:, :, :3] /= np.maximum(part[:, :, 3:], 1e-30)
-        part[:, :, 3:] = w
-    return sums[0], sums[1]
+            if len(views) == 1:
+                ratios, known = ratio, w
+                continue
+            share = w * maps[:, :, 6:]
+            for _ in range(_BEST_LOG2):
+                share *= share
+            if total.size == 0:
+                total, known, ratios = share, w, share * ratio
+            else:
+                total, known, ratios = total + share, np.maximum(known, w), ratios + share * ratio
+        if len(views) > 1:
+            ratios /= np.maximum(total, 1e-30)
+        parts.append(np.concatenate([ratios, known], axis=2))
+    return parts[0], parts[1]
 
 
 def _blended(looks: Sequence[_Seen]) -> Float64Array:
@@ -279,12 +334,6 @@ def _other_share(own: npt.NDArray[Any], other: npt.NDArray[Any]) -> npt.NDArray[
     return np.asarray(better * other * (1.0 - own), dtype=own.dtype)
 
 
-def _sized(maps: Float32Array, size: int) -> Float32Array:
-    if len(maps) == size:
-        return maps
-    return np.asarray(cv2.resize(maps, (size, size)), dtype=np.float32)
-
-
 def _smooth_color(membrane: Membrane, look: _Seen) -> Float64Array:
     rest = np.average(look.color, axis=0, weights=look.weight + 1e-6)
     return membrane.solve(
@@ -297,8 +346,7 @@ def _smooth_color(membrane: Membrane, look: _Seen) -> Float64Array:
 
 
 def _composed(
-    layout: Layout,
-    size: int,
+    band: _Band,
     base: Float64Array,
     own: Float32Array,
     mirrored: Float32Array,
@@ -306,13 +354,11 @@ def _composed(
     grain: Float32Array,
 ) -> Float32Array:
     """Smooth colours times the pictures' detail, and times hair's grain where there is none."""
-    smooth = _sized(layout.spread(np.column_stack([base, regions.scalp]).astype(np.float32)), size)
-    kind = (layout.part < PART_NAMES.index("mouth_socket")).astype(np.uint8)
-    skin = cv2.resize(kind, (size, size), interpolation=cv2.INTER_NEAREST)[:, :, None] > 0
+    smooth = band.spread(np.column_stack([base, regions.scalp]))
     w = own[:, :, 3:]
     other = _other_share(w, mirrored[:, :, 3:])
     filled = 1.0 + smooth[:, :, 3:] * (grain[:, :, None] - 1.0)
     ratio = w * own[:, :, :3] + other * mirrored[:, :, :3] + (1.0 - w - other) * filled
     return np.asarray(
-        smooth[:, :, :3] * np.where(skin, np.clip(ratio, 0.0, 4.0), 1.0), dtype=np.float32
+        smooth[:, :, :3] * np.where(band.skin(), np.clip(ratio, 0.0, 4.0), 1.0), dtype=np.float32
     )

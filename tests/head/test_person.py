@@ -12,6 +12,7 @@ import pytest
 from rtrecon.errors import DataError
 from rtrecon.geometry.rasterize import rasterize
 from rtrecon.geometry.reconstruction import FaceReconstruction
+from rtrecon.head import texture
 from rtrecon.head.fit import fit_head
 from rtrecon.head.fitted import FittedHead
 from rtrecon.head.layout import layout_of
@@ -225,6 +226,18 @@ def test_every_pixel_of_the_layout_shows_its_vertices() -> None:
     assert np.abs(layout.weights.sum(axis=1) - 1.0).max() < 1e-3
 
 
+def test_a_fine_picture_is_baked_finely_and_looks_the_same(monkeypatch) -> None:
+    truth = head_of(person(1))
+    face = with_texture(seen(truth), picture_of(truth, colors_of(truth)))
+    coarse = person_head(face, truth, texture_px=2048).texture
+    monkeypatch.setattr(texture, "_FINE_PX_PER_M", 1.0)
+    fine = person_head(face, truth, texture_px=2048).texture
+    face_of_it = np.s_[200:1250, 250:1030]  # without hair, whose grain is another
+    apart = np.abs(coarse.astype(float) - fine)[face_of_it]
+    assert apart.mean() < 2.0
+    assert apart.mean(axis=(1, 2)).max() < 5.0  # no seam where bands meet
+
+
 @pytest.mark.parametrize("size", [300, 1500])
 def test_eyes_are_painted_where_they_are_at_any_size(size: int) -> None:
     truth = head_of(person(1))
@@ -248,6 +261,8 @@ def test_counts_that_do_not_fit_are_refused() -> None:
     face = seen(truth)
     with pytest.raises(DataError, match="as many"):
         person_head([face, face], truth)
+    with pytest.raises(DataError, match="640x480"):
+        person_head(face, truth, np.zeros((100, 80, 3), dtype=np.uint8))
     with pytest.raises(DataError, match="4096"):
         person_head(face, truth, texture_px=10_000)
 
