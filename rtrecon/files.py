@@ -73,6 +73,8 @@ class Draft:
         Raises:
             OutputError: it cannot be made.
         """
+        if self.path.is_dir():  # said now, not when all is written and its name is taken
+            raise OutputError(f"cannot write {self.path}: it is a folder")
         rights = 0o600 if self._is_secret else _rights_of(self.path)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         try:

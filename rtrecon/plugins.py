@@ -27,6 +27,7 @@ _SPEC = re.compile(
     r"(?P<name>[A-Za-z][\w.-]+)(?::(?://)?(?P<target>[^?]*))?(?:\?(?P<query>.*))?", re.DOTALL
 )
 _SWITCH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+_IN_WORDS = {bool: "1 or 0", int: "a whole number", float: "a number"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +208,9 @@ def _read(owner: str, parameter: inspect.Parameter, text: str) -> Any:
                 continue
         if isinstance(kind, str) and kind == text:  # of a Literal
             return text
-    wanted = " or ".join(kind if isinstance(kind, str) else kind.__name__ for kind in kinds)
+    wanted = " or ".join(
+        kind if isinstance(kind, str) else _IN_WORDS.get(kind, kind.__name__) for kind in kinds
+    )
     raise ArgumentError(f"{owner}: {parameter.name} must be {wanted}, not {text!r}")
 
 

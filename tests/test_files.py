@@ -67,6 +67,12 @@ def test_a_draft_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a.bin"]
 
 
+def test_a_folder_is_no_place_for_a_draft(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="it is a folder"):
+        Draft(tmp_path).open()
+    assert not list(tmp_path.parent.glob(f".{tmp_path.name}*"))
+
+
 def test_two_drafts_of_one_name_do_not_meet(tmp_path: Path) -> None:
     one, other = Draft(tmp_path / "a.txt"), Draft(tmp_path / "a.txt")
     one.part.write_text("one", encoding="utf-8")

@@ -21,6 +21,10 @@ _JSON = 0x4E4F534A
 _MOST_BYTES = 1 << 27
 
 
+class _NoVrm(Exception):  # noqa: N818
+    """It says nothing of being one."""
+
+
 def bone_offsets(file: BinaryIO) -> dict[str, Vector]:
     """Places of Head, LeftEye and RightEye from the bone above, in metres, in Unity's frame.
 
@@ -37,13 +41,15 @@ def bone_offsets(file: BinaryIO) -> dict[str, Vector]:
         raise DataError("it is no VRM: a VRM is a binary glTF file")
     try:
         model = json.loads(file.read(size))
-        bones, sign_x, sign_z = _humanoid(model["extensions"])
+        bones, sign_x, sign_z = _humanoid(model.get("extensions", {}))
         nodes = model["nodes"]
         found = {
             _BONES[bone]: _place(nodes[node], sign_x, sign_z)
             for bone, node in bones.items()
             if bone in _BONES
         }
+    except _NoVrm:
+        raise DataError("it is no VRM but another binary glTF: it has no bones by name") from None
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
         raise DataError(f"it is no VRM that can be understood ({error!r})") from error
     if "Head" not in found:
@@ -56,6 +62,8 @@ def _humanoid(extensions: Mapping[str, Any]) -> tuple[dict[str, int], float, flo
     if "VRMC_vrm" in extensions:  # 1.0 faces +z, its left is +x
         bones = extensions["VRMC_vrm"]["humanoid"]["humanBones"]
         return {name: int(bone["node"]) for name, bone in bones.items()}, -1.0, 1.0
+    if "VRM" not in extensions:
+        raise _NoVrm
     bones = extensions["VRM"]["humanoid"]["humanBones"]  # 0.0 faces -z, its left is -x
     return {bone["bone"]: int(bone["node"]) for bone in bones}, 1.0, -1.0
 

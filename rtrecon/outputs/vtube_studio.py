@@ -205,14 +205,17 @@ class VTubeStudioOutput(AvatarOutput):
         from websockets.exceptions import ConnectionClosed, InvalidHandshake, WebSocketException
 
         try:
-            with connect(
-                f"ws://{self.target}",
-                open_timeout=_OPEN_TIMEOUT_S,
-                close_timeout=_POLL_S,
-                ping_interval=None,
-                compression=None,
-                proxy=None,
-            ) as connection:
+            with (
+                connect(
+                    f"ws://{self.target}",
+                    open_timeout=_OPEN_TIMEOUT_S,
+                    close_timeout=_POLL_S,
+                    ping_interval=None,
+                    compression=None,
+                    proxy=None,
+                ) as connection,
+                contextlib.suppress(_Ended),
+            ):  # hangs up as one who has done
                 self._converse(connection)
         except _Trouble as error:
             return str(error)

@@ -53,7 +53,7 @@ class Take:
         path = self.folder / INFO
         try:
             self.info = TakeInfo.from_json(read_json(path))
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise SourceError(
                 f"{folder} is no take: there is no {INFO} in it; `rtrecon run --out take:FOLDER` "
                 "records one"

@@ -96,6 +96,12 @@ def test_files_that_are_none(data: bytes) -> None:
         bone_offsets(io.BytesIO(data))
 
 
+def test_another_model_is_told_from_a_broken_one() -> None:
+    for model in ({"nodes": NODES}, {"nodes": NODES, "extensions": {}}):
+        with pytest.raises(DataError, match="it is no VRM but another binary glTF"):
+            bone_offsets(io.BytesIO(glb(model)))
+
+
 def test_a_models_own_bones_are_sent(tmp_path: Path) -> None:
     path = tmp_path / "me.vrm"
     path.write_bytes(glb(ONE))

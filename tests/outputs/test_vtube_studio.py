@@ -78,6 +78,7 @@ def test_the_first_time_and_the_next(config: Path, caplog: pytest.LogCaptureFixt
             until(output, studio, len(studio.injected) + 1)
         assert studio.kinds.count("AuthenticationTokenRequest") == 1
         assert studio.injected[-1]["FaceAngleX"] == pytest.approx(-20.0)
+    assert studio.ends == [1000, 1000]  # hung up, not fallen over
     assert said(caplog) == ['click "Allow" in VTube Studio, this once']
 
 

@@ -42,6 +42,7 @@ class VTubeStudio:
     refused: list[int] = field(default_factory=list)
     control_lost: int = 0
     sessions: int = 0
+    ends: list[int | None] = field(default_factory=list)  # codes that sessions ended with
 
     def __enter__(self) -> VTubeStudio:
         self._changed = threading.Condition()
@@ -91,6 +92,8 @@ class VTubeStudio:
                     return
         except ConnectionClosed:
             return
+        finally:
+            self.ends.append(connection.close_code)
 
     def _answer(self, kind: str, data: dict[str, Any], session: dict[str, bool]) -> dict[str, Any]:
         if kind == "AuthenticationTokenRequest":

@@ -295,3 +295,10 @@ def test_what_cannot_be_changed(tmp_path: Path, run_cli: Run, options: tuple[str
     assert code == 2
     assert "cannot be set for a take" in err
     assert "video.mp4" in err
+
+
+def test_a_film_is_no_take(tmp_path: Path, run_cli: Run) -> None:
+    (tmp_path / "clip.mp4").write_bytes(b"film")
+    code, _, errors = run_cli("take", str(tmp_path / "clip.mp4"))
+    assert code == 2
+    assert "is no take" in errors
