@@ -6,7 +6,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from rtrecon.draw.live_head import HeadView, LiveHead
 from rtrecon.draw.raster import render_views
+from rtrecon.draw.turning import cut_out
 from rtrecon.geometry.mesh import Mesh
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.mesh.face_mesh import face_mesh
@@ -20,7 +22,7 @@ _MARGIN = 16
 _HEADER = 34
 _YAW_DEG = 35.0
 _INK = (40, 40, 40)
-_PAPER = 255
+_PAPER, _GROUND = 255, 250
 _BOX_COLOR, _LANDMARK_COLOR = (80, 220, 60), (40, 80, 255)
 _BAR_PX = 18
 _BAR_LABEL_PX = 74
@@ -32,8 +34,8 @@ def draw_preview(
     """The preview of one face.
 
     From left to right: the picture with box and landmarks; depth in colour with its scale
-    in millimetres before and behind the eyes' middle; the mesh shaded (top) and textured
-    (bottom), seen 35 degrees from either side.
+    in millimetres before and behind the eyes' middle; the mesh shaded (top), and the whole head
+    (bottom, as `rtrecon.draw.live_head` has it), seen 35 degrees from either side.
 
     Args:
         image_bgr: (H, W, 3) uint8, the picture.
@@ -42,11 +44,12 @@ def draw_preview(
     """
     if mesh is None:
         mesh = face_mesh(face)
+    head = LiveHead()(face)
     panels = [
         _titled("picture", _picture_panel(image_bgr, face)),
         _titled("depth, mm nearer than the eyes", _depth_panel(face)),
-        _titled(f"seen {_YAW_DEG:.0f} degrees from the left", _views_panel(mesh, -_YAW_DEG)),
-        _titled(f"and from the right, {_size_text(mesh)}", _views_panel(mesh, _YAW_DEG)),
+        _titled(f"seen {_YAW_DEG:.0f} degrees from the left", _views_panel(mesh, head, -_YAW_DEG)),
+        _titled(f"and from the right, {_size_text(mesh)}", _views_panel(mesh, head, _YAW_DEG)),
     ]
     gap = np.full((panels[0].shape[0], _MARGIN, 3), _PAPER, dtype=np.uint8)
     row = np.hstack([part for panel in panels for part in (gap, panel)] + [gap])
@@ -113,14 +116,17 @@ def _depth_panel(face: FaceReconstruction) -> BgrImage:
     return panel
 
 
-def _views_panel(mesh: Mesh, yaw_deg: float) -> BgrImage:
+def _views_panel(mesh: Mesh, head: HeadView, yaw_deg: float) -> BgrImage:
+    cut = cut_out(head, _VIEW, yaw_deg)
+    share = cut[..., 3:] / np.float32(255.0)
+    whole = (cut[..., :3] * share + _GROUND * (1.0 - share)).astype(np.uint8)
     if len(mesh.triangles) == 0:
-        return np.full((2 * _VIEW[1], _VIEW[0], 3), _PAPER, dtype=np.uint8)
+        return np.vstack([np.full_like(whole, _GROUND), whole])
     low, high = np.percentile(mesh.vertices, (0.5, 99.5), axis=0)
     center = (low + high) / 2.0
     span_m = 1.12 * float(max(high[1] - low[1], high[0] - low[0]))
-    shaded, textured = render_views(mesh, yaw_deg, *_VIEW, span_m=span_m, center_camera=center)
-    return np.vstack([shaded, textured])
+    shaded, _ = render_views(mesh, yaw_deg, *_VIEW, span_m=span_m, center_camera=center)
+    return np.vstack([shaded, whole])
 
 
 def _around_face(
