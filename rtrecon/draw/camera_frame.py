@@ -12,17 +12,18 @@ from rtrecon.draw.state import ViewFrame
 from rtrecon.draw.turning import TurningHead
 from rtrecon.types import BgrImage
 
-__all__ = ["Content", "draw_camera_frame"]
+__all__ = ["Content", "draw_camera_frame", "put_in_middle"]
 
-Content = Literal["picture", "mesh"]
-"""The camera's picture with its overlay, or the face alone, turned to and fro."""
+Content = Literal["picture", "mesh", "avatar"]
+"""The camera's picture with its overlay, the person's head, turned to and fro, or an avatar."""
 
 _BLACK = 0  # beside the picture
+_MOST_PX = 480  # of a head that is drawn; larger ones are enlarged, to keep the rate
 
 
 def draw_camera_frame(
     view: ViewFrame,
-    content: Content,
+    content: Literal["picture", "mesh"],
     t_s: float,
     out: BgrImage,
     *,
@@ -45,10 +46,10 @@ def draw_camera_frame(
     height, width = out.shape[:2]
     if content == "mesh":
         side = min(width, height)
-        face = (turning or TurningHead()).draw(view.faces, (side, side), t_s)
-        # Without a face there is nothing but text.
-        _inside(out, side, side, BACKGROUND)[:] = face[:, ::-1] if mirror and view.faces else face
-        return out
+        small = min(side, _MOST_PX)
+        head = (turning or TurningHead()).draw(view.faces, (small, small), t_s)
+        # Without a face there is text.
+        return put_in_middle(head[:, ::-1] if mirror and view.faces else head, out)
     high, wide = view.image.shape[:2]
     zoom = min(width / wide, height / high)
     size = max(1, min(width, round(wide * zoom))), max(1, min(height, round(high * zoom)))
@@ -62,6 +63,17 @@ def draw_camera_frame(
     if mirror:
         inside[:] = cv2.flip(inside, 1)
     draw_overlay(inside, view.faces, view.figures, out=inside, zoom=zoom, mirror=mirror)
+    return out
+
+
+def put_in_middle(square: BgrImage, out: BgrImage) -> BgrImage:
+    """Fill ``out`` with a square (n, n, 3) as large as fits, its background beside it."""
+    side = min(out.shape[:2])
+    inside = _inside(out, side, side, BACKGROUND)
+    if square.shape[0] == side:
+        inside[:] = square
+    else:
+        inside[:] = cv2.resize(square, (side, side), interpolation=cv2.INTER_LINEAR)
     return out
 
 

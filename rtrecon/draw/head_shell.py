@@ -16,13 +16,42 @@ from rtrecon.geometry.mesh import Int32Array
 from rtrecon.head.model import HeadModel, head_model
 from rtrecon.types import Float32Array, Float64Array
 
-__all__ = ["HeadShell", "head_shell", "ramp"]
+__all__ = ["Fans", "HeadShell", "head_shell", "ramp"]
 
 _RINGS = (0.3, 0.6, 0.85)  # of a membrane, as shares of the way to its middle
 _BONE_TOP_M, _BONE_LOW_M = (0.0, -0.025, 0.09), (0.0, 0.2, 0.1)
 """Of the line that the surface lies about: middle of the skull, and of the neck below it."""
 
 _NAME = "head_shell.npz"
+_PARTS, _FLAT_STEPS = 16, 300
+
+
+class Fans:
+    """Normals of a topology's vertices, again and again.
+
+    Args:
+        triangles: (m, 3); each vertex is of one at least.
+    """
+
+    def __init__(self, triangles: Int32Array) -> None:
+        self._triangles = triangles
+        self._corners = np.argsort(triangles.ravel(), kind="stable") // 3
+        self._first = np.concatenate([[0], np.cumsum(np.bincount(triangles.ravel()))[:-1]])
+
+    def normals(self, vertices: Float32Array) -> Float32Array:
+        """(n, 3) float32 unit, outward."""
+        a, b, c = (vertices.take(self._triangles[:, k], axis=0) for k in range(3))
+        b -= a
+        c -= a
+        faces = np.empty_like(a)
+        for k in range(3):
+            i, j = (k + 1) % 3, (k + 2) % 3
+            np.multiply(b[:, i], c[:, j], out=faces[:, k])
+            faces[:, k] -= b[:, j] * c[:, i]
+        normals = np.add.reduceat(faces.take(self._corners, axis=0), self._first, axis=0)
+        length = np.sqrt(np.einsum("ij,ij->i", normals, normals))
+        normals /= np.maximum(length, 1e-12)[:, None]
+        return np.asarray(normals)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,8 +97,7 @@ class HeadShell:
     flat_ears: Float32Array
     _loops: tuple[npt.NDArray[np.int64], ...]
     _depths: tuple[tuple[float, ...], ...]
-    _corners: npt.NDArray[np.int64]
-    _first: npt.NDArray[np.int64]
+    _fans: Fans
 
     def complete(self, skin: Float32Array) -> Float32Array:
         """(n, 3) all vertices where those of the skin are at ``skin`` (k, 3)."""
@@ -77,18 +105,7 @@ class HeadShell:
 
     def normals(self, vertices: Float32Array) -> Float32Array:
         """(n, 3) float32 unit, outward."""
-        a, b, c = (vertices.take(self.triangles[:, k], axis=0) for k in range(3))
-        b -= a
-        c -= a
-        faces = np.empty_like(a)
-        for k in range(3):
-            i, j = (k + 1) % 3, (k + 2) % 3
-            np.multiply(b[:, i], c[:, j], out=faces[:, k])
-            faces[:, k] -= b[:, j] * c[:, i]
-        normals = np.add.reduceat(faces.take(self._corners, axis=0), self._first, axis=0)
-        length = np.sqrt(np.einsum("ij,ij->i", normals, normals))
-        normals /= np.maximum(length, 1e-12)[:, None]
-        return normals
+        return self._fans.normals(vertices)
 
 
 @lru_cache(maxsize=1)
@@ -151,8 +168,7 @@ def _make(model: HeadModel) -> HeadShell:
         flat_ears=_flat(mean, neighbors, ears.max(axis=0)),
         _loops=tuple(loops),
         _depths=depths,
-        _corners=np.argsort(triangles.ravel(), kind="stable") // 3,
-        _first=np.concatenate([[0], np.cumsum(np.bincount(triangles.ravel()))[:-1]]),
+        _fans=Fans(triangles),
     )
     shell.rest_normals[:] = shell.normals(mean)
     return shell
@@ -210,9 +226,9 @@ def _outward(vertices: Float32Array) -> Float32Array:
 
 def _mirror(vertices: Float32Array) -> Int32Array:
     flipped = vertices * np.array([-1, 1, 1], np.float32)
+    half = 0.5 * np.einsum("ij,ij->i", vertices, vertices)
     nearest = [
-        ((vertices[None] - part[:, None]) ** 2).sum(axis=2).argmin(axis=1)
-        for part in np.array_split(flipped, 200)
+        (half - part @ vertices.T).argmin(axis=1) for part in np.array_split(flipped, _PARTS)
     ]
     return np.concatenate(nearest).astype(np.int32)
 
@@ -257,9 +273,10 @@ def _outlined(vertices: Float32Array) -> Float32Array:
 
 
 def _flat(vertices: Float32Array, neighbors: Int32Array, ear: Float32Array) -> Float32Array:
-    at = vertices.copy()
-    for _ in range(300):
-        at += ear[:, None] * (at[neighbors].mean(axis=0) - at)
+    at, on = vertices.copy(), np.flatnonzero(ear)
+    around, share = neighbors[:, on], ear[on, None]
+    for _ in range(_FLAT_STEPS):
+        at[on] += share * (at[around].mean(axis=0) - at[on])
     return np.asarray(at - vertices, dtype=np.float32)
 
 

@@ -13,12 +13,17 @@ from typing import Any
 
 import numpy as np
 
+from rtrecon.avatar.frame import mirrored
+from rtrecon.avatar.rotations import to_matrix
+from rtrecon.avatar.stage import AvatarSettings, AvatarStage
 from rtrecon.config import parse_size
-from rtrecon.draw.camera_frame import Content, draw_camera_frame
+from rtrecon.draw.avatar_view import AvatarView
+from rtrecon.draw.camera_frame import Content, draw_camera_frame, put_in_middle
 from rtrecon.draw.state import ViewFrame
 from rtrecon.draw.turning import TurningHead
 from rtrecon.errors import ArgumentError, MissingExtraError, OutputError
 from rtrecon.output import Output, Run
+from rtrecon.outputs.avatar_run import AvatarRun
 from rtrecon.result import LiveResult
 from rtrecon.threads import start_thread
 
@@ -49,7 +54,8 @@ class CameraOutput(Output):
     Args:
         target: the device, such as ``/dev/video10`` or ``OBS Virtual Camera``; the first that
             is free where it is empty.
-        content: ``picture``: the camera's with its overlay; ``mesh``: the face alone.
+        content: ``picture``: the camera's with its overlay; ``mesh``: the person's head, turned
+            to and fro; ``avatar``: a plain head that does what the person's does.
         size: of the device in pixels; what is of another shape is shown whole, black beside it.
         fps: pictures a second, about and at most.
         mirror: as in a mirror.
@@ -70,7 +76,8 @@ class CameraOutput(Output):
         mirror: bool = False,
     ) -> None:
         if content not in (known := typing.get_args(Content)):
-            raise ArgumentError(f"camera: content must be {' or '.join(known)}, not {content!r}")
+            names = f"{', '.join(known[:-1])} or {known[-1]}"
+            raise ArgumentError(f"camera: content must be {names}, not {content!r}")
         sides = parse_size(size)
         assert sides is not None
         if not all(_LEAST_SIDE_PX <= s <= _LARGEST_SIDE_PX and s % 2 == 0 for s in sides):
@@ -84,6 +91,9 @@ class CameraOutput(Output):
         self._size_px, self._fps, self._is_mirrored = sides, fps, mirror
         self._run = Run()
         self._turning = TurningHead()
+        self._avatars = AvatarRun(Run())
+        self._stage: AvatarStage | None = None
+        self._avatar: AvatarView | None = None
         self._t_first_ns: int | None = None
         self._camera: Any = None
         self._changed = threading.Condition()
@@ -119,6 +129,9 @@ class CameraOutput(Output):
         except ImportError as error:
             raise MissingExtraError(*_MISSING) from error
         self._run = run
+        if self._content == "avatar":
+            self._avatars = AvatarRun.of(run)
+            self._stage, self._avatar = self._avatars.stage(AvatarSettings()), AvatarView()
         width, height = self._size_px
         try:
             self._camera = pyvirtualcam.Camera(
@@ -160,12 +173,30 @@ class CameraOutput(Output):
         since_s = (frame.t_ns - self._t_first_ns) * 1e-9
         self._drawn += 1
         canvas = self._canvases[self._drawn % 2]
-        draw_camera_frame(
-            view, self._content, since_s, canvas, turning=self._turning, mirror=self._is_mirrored
-        )
+        if self._content == "avatar":
+            self._draw_avatar(result, canvas)
+        else:
+            draw_camera_frame(
+                view,
+                self._content,
+                since_s,
+                canvas,
+                turning=self._turning,
+                mirror=self._is_mirrored,
+            )
         with self._changed:
             self._waiting = canvas
             self._changed.notify_all()
+
+    def _draw_avatar(self, result: LiveResult, canvas: np.ndarray) -> None:
+        assert self._stage is not None
+        assert self._avatar is not None
+        frame = self._stage.frame(result)
+        if self._is_mirrored != self._avatars.is_flipped:
+            frame = mirrored(frame)
+        R = np.array(to_matrix(frame.rotation))
+        side = min(canvas.shape[:2])
+        put_in_middle(self._avatar.draw(frame.coefficients, R, frame.eyes, (side, side)), canvas)
 
     def close(self) -> None:
         """Send what waits, and let go of the device.

@@ -7,11 +7,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rtrecon.avatar.frame import AvatarFrame
+from rtrecon.avatar.rotations import from_angles
+from rtrecon.avatar.stage import AvatarStage
 from rtrecon.errors import ArgumentError, MissingExtraError, OutputError
 from rtrecon.fanout import Fanout
 from rtrecon.output import Run
@@ -100,6 +104,31 @@ def side_of(picture: np.ndarray, rgb: tuple[int, int, int]) -> float:
     columns = np.nonzero(share_of(picture, rgb))[1]
     assert len(columns) > 20
     return float(columns.mean() / (picture.shape[1] - 1) * 2 - 1)
+
+
+def test_an_avatar_is_shown_with_or_without_a_face(devices: list[Device]) -> None:
+    for results in ([of_head(k) for k in range(3)], [result(3)]):
+        sent = last_of("camera?content=avatar&size=640x480", *results).astype(int)
+        assert sent.shape == (480, 640, 3)
+        assert (sent[:, :60] == 28).all()
+        skin = (sent[..., 2] > sent[..., 0] + 25) & (sent[..., 2] > 90)
+        assert skin[:, 80:560].mean() > 0.2
+
+
+def test_an_avatar_in_a_mirror_turns_the_other_way(
+    devices: list[Device], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turned = AvatarFrame.neutral()
+    turned = replace(turned, rotation=from_angles(0.0, 0.5, 0.0))
+    monkeypatch.setattr(AvatarStage, "frame", lambda *_: turned)
+
+    def irises(mirror: int) -> float:
+        sent = last_of(f"camera?content=avatar&size=640x480&mirror={mirror}", of_head())
+        blue = sent[..., 0].astype(int) > sent[..., 2] + 12
+        return float(np.argwhere(blue)[:, 1].mean()) - 319.5
+
+    assert irises(0) < -10
+    assert irises(1) > 10
 
 
 def test_a_picture_is_whole_in_the_middle_with_its_overlay(devices: list[Device]) -> None:
@@ -254,7 +283,7 @@ def test_the_package_is_imported_only_when_it_is_opened() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("camera?content=avatar", "content must be picture or mesh, not 'avatar'"),
+        ("camera?content=nothing", "content must be picture or mesh or avatar, not 'nothing'"),
         ("camera?size=huge", "1280x720"),
         ("camera?size=641x480", "even"),
         ("camera?size=16x16", "64 to 4096"),
@@ -270,5 +299,5 @@ def test_bad_options(text: str, words: str) -> None:
 
 
 def test_content_is_checked_for_callers_too() -> None:
-    with pytest.raises(ArgumentError, match="picture or mesh"):
-        CameraOutput(content="avatar")  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="picture, mesh or avatar"):
+        CameraOutput(content="nothing")  # type: ignore[arg-type]
