@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtrecon.geometry.mesh import vertex_normals
+from rtrecon.head.fitted import FittedHead
 from rtrecon.head.hair import hair_out
 from rtrecon.head.membrane import Membrane, membrane_of
 from rtrecon.head.model import HeadModel
@@ -37,6 +38,8 @@ _OTHER_SIDE = 0.25  # confidence in the mirrored side where that alone was seen
 _ROUNDS = 3
 _FLAT_STEPS = 150
 _LIPS_OVERLAP_M = 0.0003
+_SHUT_EYE = 0.5  # coefficient of a blink from which on the lids say nothing of the person
+_LEAST_OPEN, _OPENER = 0.62, 1.1  # of the model's opening at rest; of the one that was seen
 _LASH_LENGTH = 0.03  # without alpha the model's lashes are ribbons; the skin shows the person's
 _NECK_FACING = (0.35, 0.6)
 # Landmarks one above the other, of the lids and of the lips: at rest they move together.
@@ -93,6 +96,7 @@ def wrap(views: Sequence[View], regions: Regions) -> Wrapped:
         for view, (field, _) in zip(views, by_landmarks, strict=True)
     )
     normals = vertex_normals(first.at_rest(), model.triangles)[:count]
+    rest = rest + _narrowed_lids(first, rest, first.to_head(seen[0]))
     lashes = model.parts["lashes"]
     for vertices in (rest, *seen):
         roots = vertices[regions.lash_root]
@@ -217,6 +221,25 @@ def _shut(model: HeadModel, rest: Float64Array, regions: Regions) -> Float64Arra
     jaw = np.linalg.norm(model.expression[model.expression_names.index("jawOpen")][:count], axis=1)
     below = jaw[near] > 0.5 * float(np.linalg.norm(_of_jaw(model, 66)))
     moved[near, 1] = shift * regions.lip_pull[near] * np.where(below, -1.0, 1.0)
+    return moved
+
+
+def _narrowed_lids(fitted: FittedHead, rest: Float64Array, seen: Float32Array) -> Float64Array:
+    """(n, 3) that gives the eyes the opening that was seen, where they were about open: narrow
+    eyes are the person's as often as the moment's, and wide ones stare."""
+    model = fitted.model
+    moved = np.zeros(rest.shape)
+    for side, pairs in (("Left", ((43, 47), (44, 46))), ("Right", ((37, 41), (38, 40)))):
+        index = model.expression_names.index(f"eyeBlink{side}")
+        if fitted.coefficients[index] > _SHUT_EYE:
+            continue
+        upper, lower = model.landmarks[np.array(pairs)].T
+        gaps = [float((head[lower] - head[upper])[:, 1].mean()) for head in (rest, seen)]
+        blink = model.expression[index].astype(np.float64) * fitted.scale
+        way = float((blink[upper] - blink[lower])[:, 1].mean())
+        least, most = _LEAST_OPEN * gaps[0], gaps[0]
+        wanted = min(max(_OPENER * gaps[1], least), most)
+        moved += (gaps[0] - wanted) / max(way, 1e-4) * blink
     return moved
 
 

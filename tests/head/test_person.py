@@ -163,6 +163,19 @@ def test_an_open_mouth_is_shut_at_rest() -> None:
     assert seen_gap > 0.006
 
 
+def test_eyes_are_as_open_as_they_were_seen_unless_shut() -> None:
+    model = head_model()
+    upper, lower = model.landmarks[[43, 44]], model.landmarks[[47, 46]]
+
+    def opening(blink: float) -> float:
+        head = made(head_of(person(3, 0.5), eyeBlinkLeft=blink, eyeBlinkRight=blink))
+        return float((head.vertices[lower] - head.vertices[upper])[:, 1].mean())
+
+    wide, narrow, shut = opening(0.0), opening(0.3), opening(0.95)
+    assert 0.55 * wide < narrow < 0.95 * wide
+    assert shut > 0.8 * wide
+
+
 def test_eyes_move_with_their_lids(front: PersonHead) -> None:
     model = front.model
     for name, lids in (("eye_right", slice(36, 42)), ("eye_left", slice(42, 48))):
