@@ -27,7 +27,7 @@ __all__ = ["AvatarConfig", "run_avatar"]
 
 logger = logging.getLogger(__name__)
 
-_SUFFIXES = (".glb", ".vrm", ".obj")
+_SUFFIXES = (".glb", ".vrm", ".obj", ".usdz")
 _DARK = 35  # of 255
 _SIDE_DEG, _AWAY_DEG = 40.0, 70.0  # beyond the first a side is guessed, beyond the second the face
 
@@ -36,14 +36,16 @@ _SIDE_DEG, _AWAY_DEG = 40.0, 70.0  # beyond the first a side is guessed, beyond 
 class AvatarConfig(ModelConfig):
     """Make a person's head: whole, textured, with joints and ARKit's 52 shapes.
 
-    GLB and VRM can be animated; OBJ is the head at rest. Of several faces the largest is taken.
+    All but OBJ, the head at rest, can be animated. Of several faces the largest is taken.
     """
 
     source: Annotated[
         tyro.conf.Positional[str], tyro.conf.arg(metavar="SOURCE", help_behavior_hint="")
     ]
     """A picture, a take, a video file, a camera's number, an address or `demo`."""
-    out: Annotated[list[Path], tyro.conf.arg(metavar="FILE.{glb,vrm,obj}", help_behavior_hint="")]
+    out: Annotated[
+        list[Path], tyro.conf.arg(metavar="FILE.{glb,vrm,obj,usdz}", help_behavior_hint="")
+    ]
     """File to write; give it several times for several formats."""
     face: int = 0
     """Which face: 0 is the largest, 1 the next."""
@@ -114,9 +116,12 @@ def run_avatar(config: AvatarConfig) -> int:
     """
     from rtrecon.console import signals_end
     from rtrecon.head.avatar import encode_avatar, make_avatar
+    from rtrecon.head.usdz import check_usd
     from rtrecon.head.vrm import VrmMeta
     from rtrecon.stats import RunStats
 
+    if any(path.suffix.lower() == ".usdz" for path in config.out):
+        check_usd()
     for path in config.out:
         check_target(path)
         if not config.overwrite and os.path.lexists(path):

@@ -16,12 +16,13 @@ from rtrecon.head.person import person_head
 from rtrecon.head.rig import RiggedHead
 from rtrecon.head.rigging import rig_head
 from rtrecon.head.texture import TEXTURE_PX
+from rtrecon.head.usdz import check_usd, encode_usdz
 from rtrecon.head.vrm import VrmMeta, encode_vrm
 from rtrecon.types import BgrImage
 
 __all__ = ["AVATAR_SUFFIXES", "encode_avatar", "make_avatar", "save_avatar"]
 
-AVATAR_SUFFIXES = (".glb", ".vrm", ".obj")
+AVATAR_SUFFIXES = (".glb", ".vrm", ".obj", ".usdz")
 """Suffixes of the files that an avatar can be."""
 
 
@@ -65,6 +66,7 @@ def encode_avatar(
 
     Raises:
         DataError: the suffix is none of `AVATAR_SUFFIXES`.
+        MissingExtraError: USDZ wants the extra ``usd``.
         OutputError: a texture cannot be encoded.
     """
     kind = path.suffix.lower()
@@ -74,6 +76,8 @@ def encode_avatar(
         return {path: encode_vrm(rigged, meta, vrm_version)}
     if kind == ".obj":
         return encode_obj(rigged, path)
+    if kind == ".usdz":
+        return {path: encode_usdz(rigged)}
     raise DataError(
         f"{path}: an avatar is written as {', '.join(AVATAR_SUFFIXES)}, not "
         f"{path.suffix or path.name!r}"
@@ -91,7 +95,7 @@ def save_avatar(
     texture_px: int = TEXTURE_PX,
     overwrite: bool = True,
 ) -> None:
-    """Write a person's head, rigged, by the suffix of ``path``: .glb, .vrm (1.0) or .obj.
+    """Write a person's head, rigged, by the suffix of ``path``: .glb, .vrm (1.0), .obj, .usdz.
 
     Args:
         faces: one, or several of one person; the first counts most.
@@ -105,6 +109,7 @@ def save_avatar(
 
     Raises:
         DataError: another suffix, no face, or one without a pose.
+        MissingExtraError: USDZ wants the extra ``usd``.
         OutputError: a file cannot be written.
     """
     path = Path(path)
@@ -113,6 +118,8 @@ def save_avatar(
             f"{path}: an avatar is written as {', '.join(AVATAR_SUFFIXES)}, not "
             f"{path.suffix or path.name!r}"
         )
+    if path.suffix.lower() == ".usdz":
+        check_usd()
     meta = VrmMeta(name or path.stem, author)
     rigged = make_avatar(faces, pictures, ipd_mm=ipd_mm, texture_px=texture_px)
     write_files(encode_avatar(rigged, path, meta), overwrite=overwrite)
