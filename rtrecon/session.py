@@ -276,7 +276,8 @@ class LiveSession:
         if reconstructor is not None:
             _say_if_slow(reconstructor)
         info = take.info
-        logger.info("%s: a take of %s by %s", source.name, info.source, info.model)
+        whole = "" if info.is_complete else "; it was cut off, or is being recorded"
+        logger.info("%s: a take of %s by %s%s", source.name, info.source, info.model, whole)
         return TakeReplay(source, info, reconstructor), source
 
     def _reconstructor(self, stack: ExitStack, ipd_mm: float | None = None) -> Reconstructor:

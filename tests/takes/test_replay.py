@@ -302,3 +302,16 @@ def test_a_film_is_no_take(tmp_path: Path, run_cli: Run) -> None:
     code, _, errors = run_cli("take", str(tmp_path / "clip.mp4"))
     assert code == 2
     assert "is no take" in errors
+
+
+def test_one_that_is_not_whole_is_said(tmp_path: Path, run_cli: Run) -> None:
+    take = record(tmp_path / "take", results(3))
+    info = json.loads((take / "take.json").read_text())
+    words = "it was cut off, or is being recorded"
+    for complete in (True, False):
+        (take / "take.json").write_text(json.dumps(info | {"complete": complete, "frames": None}))
+        code, _, errors = run_cli(
+            "run", str(take), "--view", "none", "--out", "csv:" + str(tmp_path / "a.csv")
+        )
+        assert code == 0
+        assert (words in errors) is not complete
