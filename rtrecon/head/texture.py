@@ -36,6 +36,7 @@ _FACING = (0.30, 0.65)  # cosines
 _HAIR_FACING = (0.26, 0.5)  # nothing is taken beyond 75 degrees
 _VISIBLE_PX = 400  # side of the picture in which it is asked what stands in front
 _SLACK_M = 0.005
+_ASLANT, _WALL_SPREAD = 0.75, 13.0  # cosine to the view; of the wall's chroma from the person's
 _SKIN_SPREAD = 11.0  # of the chroma of skin, in Lab: beside it is a collar, or the wall
 _COLOR_REACH_M, _COLOR_FADE_M = 0.006, 0.022
 _LIGHT_SHARE, _LIGHT_LIMIT = 0.55, 1.45
@@ -170,6 +171,10 @@ def _plausible(look: _Seen, tones: _Tones, regions: Regions, membrane: Membrane)
     keep = np.ones(len(look.weight))
     like = np.clip(2.0 - unlike(look.color, tones.skin, 25.0) / _SKIN_SPREAD, 0.0, 1.0)
     keep *= 1.0 - np.clip(regions.neck * 1.5, 0.0, 1.0) * (1.0 - like)
+    # At the head's sides, seen aslant, what is neither skin nor hair is the wall behind.
+    own = np.minimum(unlike(look.color, tones.skin, 30.0), unlike(look.color, tones.hair, 30.0))
+    aslant = np.clip((_ASLANT - look.facing) / 0.2, 0.0, 1.0) * (1.0 - regions.ear)
+    keep *= 1.0 - aslant * (1.0 - np.clip(2.0 - own / _WALL_SPREAD, 0.0, 1.0))
     # Below a collar's edge there is no skin again that counts.
     keep *= np.clip(1.6 - regions.below_jaw_m / 0.045, 0.0, 1.0)
     around = membrane.smooth(keep[:, None], 8)[:, 0]
