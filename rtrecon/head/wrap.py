@@ -41,7 +41,6 @@ _LIPS_OVERLAP_M = 0.0003
 _SHUT_EYE = 0.5  # coefficient of a blink from which on the lids say nothing of the person
 _LEAST_OPEN, _OPENER = 0.62, 1.1  # of the model's opening at rest; of the one that was seen
 _LASH_LENGTH = 0.03  # without alpha the model's lashes are ribbons; the skin shows the person's
-_NECK_FACING = (0.35, 0.6)
 # Landmarks one above the other, of the lids and of the lips: at rest they move together.
 _PAIRS = (
     (37, 41), (38, 40), (43, 47), (44, 46),
@@ -55,8 +54,6 @@ class Wrapped:
 
     rest: Float32Array
     seen: tuple[Float32Array, ...]
-    hair: Float64Array
-    """(membrane's count,) metres that the surface stands out of the bare head on the scalp."""
 
 
 def wrap(views: Sequence[View], regions: Regions) -> Wrapped:
@@ -95,14 +92,12 @@ def wrap(views: Sequence[View], regions: Regions) -> Wrapped:
         view.fitted.to_camera((view.fitted.vertices_head() + field + d).astype(np.float32))
         for view, (field, _) in zip(views, by_landmarks, strict=True)
     )
-    normals = vertex_normals(first.at_rest(), model.triangles)[:count]
     rest = rest + _narrowed_lids(first, rest, first.to_head(seen[0]))
     lashes = model.parts["lashes"]
     for vertices in (rest, *seen):
         roots = vertices[regions.lash_root]
         vertices[lashes] = roots + _LASH_LENGTH * (vertices[lashes] - roots)
-    hair = (d[:count] * normals).sum(axis=1) * regions.scalp
-    return Wrapped(rest.astype(np.float32), seen, hair)
+    return Wrapped(rest.astype(np.float32), seen)
 
 
 def _flat_ears(rest: Float32Array, membrane: Membrane, regions: Regions) -> Float64Array:
