@@ -87,6 +87,7 @@ class FaceWindow:
         self._sways, self._is_swaying, self._still_s = sways, sways, time.monotonic()
         self._frozen = False
         self._changed = True
+        self._is_new = False
         self._next_draw_s = 0.0
         self._span_m = _HEAD_M[1]
         self._point_px = 0.0
@@ -109,13 +110,22 @@ class FaceWindow:
         self._reset_view()
 
     def update(self, view: ViewFrame) -> None:
-        """Show another frame; it is drawn by the next `tick`."""
+        """Show another frame; it is drawn by the next `tick` that draws."""
         self._view = view
+        self._changed = self._is_new = True
+
+    def _prepare(self) -> None:
+        """Put the newest frame into the scene; those that are never drawn cost nothing."""
+        view = self._view
+        if view is None or not self._is_new:
+            return
+        self._is_new = False
         self._draw_faces(view)
         self._inset.draw(view, frozen=self._frozen, with_keys=self._help)
         self._banner.say(_WORDS.get(view.figures.state, "" if view.faces else _WORDS["no face"]))
         self._sway()
-        self._changed = True
+        self._inset.place()
+        self._banner.place()
 
     def tick(self) -> bool:
         """Handle events, and draw if anything changed; False once the window was closed.
@@ -128,6 +138,7 @@ class FaceWindow:
         start_s = time.perf_counter()
         drawn = self._changed and start_s >= self._next_draw_s
         if drawn:
+            self._prepare()
             # Sets a mark: `poll_events` draws. The mouse and the keys set it too.
             self._window.update_renderer()
             self._changed = False
@@ -148,6 +159,7 @@ class FaceWindow:
 
     def capture(self) -> BgrImage:
         """What the window shows, (H, W, 3) uint8 BGR."""
+        self._prepare()
         self._inset.place()
         self._banner.place()
         shown = np.asarray(self._window.capture_screen_float_buffer(do_render=True))
