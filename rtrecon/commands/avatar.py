@@ -78,6 +78,12 @@ class AvatarConfig(ModelConfig):
                     f"--out {path}: an avatar is written as {', '.join(_SUFFIXES)}, not "
                     f"{path.suffix or path.name!r}"
                 )
+        written: set[str] = set()
+        for file in self.files():
+            name = os.path.normpath(file.absolute())
+            if name in written:
+                raise UserError(f"--out: {file} would be written twice")
+            written.add(name)
         if not 0 <= self.face < self.faces:
             raise UserError(f"--face must be 0 to {self.faces - 1}, not {self.face}")
         if not 0.1 <= self.seconds <= 600.0:
@@ -85,6 +91,12 @@ class AvatarConfig(ModelConfig):
         if not 256 <= self.texture_size <= 4096:
             raise UserError(f"--texture-size must be 256 to 4096, not {self.texture_size}")
         self.allowed()
+
+    def files(self) -> list[Path]:
+        """All that is written, textures and materials included."""
+        from rtrecon.head.avatar import avatar_files
+
+        return [file for path in self.out for file in avatar_files(path)]
 
     def allowed(self) -> tuple[str, ...]:
         """What `allow` says.
@@ -124,6 +136,7 @@ def run_avatar(config: AvatarConfig) -> int:
         check_usd()
     for path in config.out:
         check_target(path)
+    for path in config.files():
         if not config.overwrite and os.path.lexists(path):
             raise OutputError(f"{path} is there already: use --overwrite to replace it")
     if config.stats is not None:

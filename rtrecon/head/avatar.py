@@ -11,7 +11,7 @@ from rtrecon.files import write_files
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.head.fit import fit_heads
 from rtrecon.head.glb import encode_glb
-from rtrecon.head.obj import encode_obj
+from rtrecon.head.obj import encode_obj, obj_files
 from rtrecon.head.person import person_head
 from rtrecon.head.rig import RiggedHead
 from rtrecon.head.rigging import rig_head
@@ -20,10 +20,15 @@ from rtrecon.head.usdz import check_usd, encode_usdz
 from rtrecon.head.vrm import VrmMeta, encode_vrm
 from rtrecon.types import BgrImage
 
-__all__ = ["AVATAR_SUFFIXES", "encode_avatar", "make_avatar", "save_avatar"]
+__all__ = ["AVATAR_SUFFIXES", "avatar_files", "encode_avatar", "make_avatar", "save_avatar"]
 
 AVATAR_SUFFIXES = (".glb", ".vrm", ".obj", ".usdz")
 """Suffixes of the files that an avatar can be."""
+
+
+def avatar_files(path: Path) -> tuple[Path, ...]:
+    """All files that an avatar named ``path`` is."""
+    return obj_files(path) if path.suffix.lower() == ".obj" else (path,)
 
 
 def make_avatar(

@@ -16,7 +16,17 @@ from rtrecon.head.glb import FILE_AXES
 from rtrecon.head.lashes import lash_texture, lash_uv
 from rtrecon.head.rig import RiggedHead
 
-__all__ = ["encode_obj"]
+__all__ = ["encode_obj", "obj_files"]
+
+
+def obj_files(path: Path) -> tuple[Path, Path, Path, Path]:
+    """What an OBJ named ``path`` is: texture of the skin, that of the lashes, MTL, itself."""
+    return (
+        path.with_name(f"{path.stem}.texture.jpg"),
+        path.with_name(f"{path.stem}.lashes.png"),
+        path.with_suffix(".mtl"),
+        path,
+    )
 
 
 def encode_obj(rigged: RiggedHead, path: Path) -> dict[Path, bytes]:
@@ -30,8 +40,7 @@ def encode_obj(rigged: RiggedHead, path: Path) -> dict[Path, bytes]:
     """
     if any(unicodedata.category(character) == "Cc" for character in path.name):
         raise DataError(f"{path}: an OBJ file names its material, and cannot by such a name")
-    skin = path.with_name(f"{path.stem}.texture.jpg")
-    lashes = path.with_name(f"{path.stem}.lashes.png")
+    skin, lashes, materials, _ = obj_files(path)
     # Lashes have a texture, and so places, of their own.
     own = np.unique(rigged.uv_triangles[_lash_triangles(rigged)])
     place_of = np.arange(len(rigged.uv), dtype=np.int64)
@@ -39,7 +48,7 @@ def encode_obj(rigged: RiggedHead, path: Path) -> dict[Path, bytes]:
     uv = np.concatenate([rigged.uv, lash_uv(rigged.uv[own])])
     lines = [
         f"# rtrecon {__version__}: metres, x right, y up, z towards the viewer\n",
-        f"mtllib {path.with_suffix('.mtl').name}\n",
+        f"mtllib {materials.name}\n",
         _rows("v %.6f %.6f %.6f\n", rigged.vertices * FILE_AXES),
         _rows("vt %.6f %.6f\n", np.stack([uv[:, 0], 1.0 - uv[:, 1]], axis=1)),
         _rows("vn %.4f %.4f %.4f\n", rigged.normals * FILE_AXES),
@@ -61,7 +70,7 @@ def encode_obj(rigged: RiggedHead, path: Path) -> dict[Path, bytes]:
     return {
         skin: jpeg,
         lashes: png,
-        path.with_suffix(".mtl"): _bytes("".join(material)),
+        materials: _bytes("".join(material)),
         path: _bytes("".join(lines)),
     }
 

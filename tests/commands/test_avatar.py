@@ -196,3 +196,17 @@ def test_the_library_saves_it_too(dome_model: Path, portrait: np.ndarray, tmp_pa
     assert document(tmp_path / "me.glb")["skins"]
     with pytest.raises(DataError, match=r"\.glb"):
         rtrecon.save_avatar(face, tmp_path / "me.stl")
+
+
+@pytest.mark.parametrize("others", [["me.obj"], ["./me.obj"], ["sub/../me.obj"]])
+def test_a_file_is_not_written_twice(tmp_path: Path, others: list[str]) -> None:
+    with pytest.raises(UserError, match=r"me\.(obj|texture\.jpg) would be written twice"):
+        AvatarConfig(source="demo", out=[tmp_path / name for name in ["me.obj", *others]])
+
+
+def test_textures_of_an_obj_are_not_replaced_and_that_is_said_first(tmp_path: Path) -> None:
+    (tmp_path / "me.mtl").write_text("mine")
+    config = AvatarConfig(source="no such thing", out=[tmp_path / "me.obj"])
+    with pytest.raises(OutputError, match=r"me\.mtl is there already: use --overwrite"):
+        run_avatar(config)
+    assert (tmp_path / "me.mtl").read_text() == "mine"

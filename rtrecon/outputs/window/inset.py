@@ -31,6 +31,8 @@ KEYS = (
 
 _SHARE = 0.24  # of the window's width
 _WIDTH_PX = (200, 480)  # narrowest and widest
+_HEIGHT_SHARE = 0.5  # of the window's height, at most
+_LEAST_PX = 32  # of the picture's height, whatever the words below it take
 _MARGIN_PX = 10
 _LINE_PX = 17.0  # at the narrowest; text grows with the inset
 _TEXT_SCALE = 0.9
@@ -57,10 +59,8 @@ class Inset:
 
     def draw(self, view: ViewFrame, *, frozen: bool, with_keys: bool) -> None:
         """Renew the picture; it is as large as it is shown, so that text stays sharp."""
-        width = int(np.clip(_SHARE * _window_px(self._window)[0], *_WIDTH_PX))
-        zoom = width / view.image.shape[1]
-        small = shrink(view.image, (width, max(1, round(zoom * view.image.shape[0]))))
-        draw_overlay(small, view.faces, out=small, zoom=zoom)
+        window_width, window_height = _window_px(self._window)
+        width = int(np.clip(_SHARE * window_width, *_WIDTH_PX))
         figures = view.figures
         lines = [
             f"{figures.fps:.1f} fps  {figures.latency_ms:.0f} ms  {figures.frames_dropped} dropped",
@@ -74,7 +74,15 @@ class Inset:
         panel = np.full((line_px * len(lines) + 8, width, 3), BACKGROUND, dtype=np.uint8)
         for k, line in enumerate(lines):
             put_text(panel, line, (4, line_px * (k + 1)), _TEXT_SCALE * large)
-        self._plate.show(np.vstack([small, panel]))
+        # A picture on end leaves room for the words below it.
+        room = window_height - 2 * _MARGIN_PX - len(panel)
+        height = max(min(room, round(_HEIGHT_SHARE * window_height)), _LEAST_PX)
+        zoom = min(width / view.image.shape[1], height / view.image.shape[0])
+        size = [max(1, round(zoom * side)) for side in view.image.shape[1::-1]]
+        small = shrink(view.image, (size[0], size[1]))
+        draw_overlay(small, view.faces, out=small, zoom=zoom)
+        beside = np.full((len(small), width - size[0], 3), BACKGROUND, dtype=np.uint8)
+        self._plate.show(np.vstack([np.hstack([small, beside]), panel]))
 
     def place(self) -> bool:
         """Hold it in its corner, however the view was turned; whether it had to be moved."""

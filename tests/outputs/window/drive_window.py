@@ -64,6 +64,11 @@ def still(_: str) -> dict[str, np.ndarray]:
                 turn(window, yaw)
                 kept[side] = window.capture()
             turn(window, 0.0)
+    on_end = np.full((900, 300, 3), (0, 0, 255), np.uint8)
+    for _repeat in range(3):
+        window.update(ViewFrame(on_end, [], 0, FIGURES))
+        window.tick()
+    kept["picture_on_end"] = window.capture()
     window.close()
     return kept
 

@@ -189,6 +189,15 @@ def test_the_inset_shows_the_picture(still: dict[str, np.ndarray]) -> None:
     assert red[:, 1].mean() < green[:, 1].mean()
 
 
+def test_a_picture_on_end_leaves_room_for_the_words(still: dict[str, np.ndarray]) -> None:
+    corner = still["picture_on_end"][:, :INSET_PX].astype(int)
+    red = (corner[..., 2] > 200) & (corner[..., 1] < 60)
+    end = int(np.flatnonzero(red.any(axis=1))[-1])
+    assert 100 < end < 0.6 * SIZE[1]
+    words = corner[end + 4 :].min(axis=2) > 150
+    assert len(np.flatnonzero(words.any(axis=1))) > 20  # three lines of them
+
+
 def test_m_changes_between_mesh_wireframe_and_points(keys: dict[str, np.ndarray]) -> None:
     covered = {n: float(solid(scene(keys[n])).mean()) for n in ("mesh", "wireframe", "points")}
     assert 0.1 * covered["mesh"] < covered["wireframe"] < 0.8 * covered["mesh"]
