@@ -1,6 +1,7 @@
 """Where a person's head is when it is at rest, learnt from where it is.
 
-The first second before the screen is averaged; from then on what is neutral follows slowly, and
+The first second before the screen is averaged, in which a head that passes by on its way to
+somewhere else counts for little; from then on what is neutral follows slowly, and
 only a head that is near it. A head that is turned away is no head at rest: until one is seen,
 neutral is what faces the camera.
 """
@@ -30,6 +31,7 @@ __all__ = ["HeadNeutral"]
 _MOST_PITCH, _MOST_YAW, _MOST_ROLL = math.radians(30.0), math.radians(12.0), math.radians(12.0)
 _LEARNING_S = 1.0
 _HEAD_START_S = 0.2  # keeps the first picture from counting for all
+_STILL_RAD_PER_S = math.radians(20.0)  # as fast does a head move that looks at one thing
 _NEAR_RAD, _NEAR_M = math.radians(20.0), 0.3
 _DRIFT_RAD_PER_S, _DRIFT_M_PER_S = math.radians(0.1), 0.001
 _OTHER_RAD, _OTHER_M = math.radians(25.0), 0.4  # so far off, another person sits elsewhere
@@ -48,6 +50,7 @@ class HeadNeutral:
         self._known = rest is not None
         self._learnt_s = 0.0 if rest is None else _LEARNING_S
         self._is_asked = False
+        self._last: Quaternion | None = None
 
     @property
     def rest(self) -> HeadRest | None:
@@ -62,6 +65,7 @@ class HeadNeutral:
                 stands, also if it is far to the side.
         """
         self._known, self._learnt_s, self._is_asked = False, 0.0, asked
+        self._last = None
 
     def someone_else(self, rotation: Quaternion, position_m: Vector) -> None:
         """A face that was not followed before: begins anew where it is too far from neutral.
@@ -83,14 +87,17 @@ class HeadNeutral:
     def learn(self, rotation: Quaternion, position_m: Vector, dt_s: float) -> None:
         """A head in the camera's frame, ``dt_s`` after the last one."""
         rests = self._is_asked or _may_rest(rotation, position_m)
+        stillness = 1.0 if self._is_asked else self._stillness(rotation, dt_s)
+        self._last = rotation
         if not self._known:
             self._known = True
             self.rotation = rotation if rests else _facing_camera(position_m)
             self.position_m = position_m
         if self._learnt_s < _LEARNING_S:
             if rests:
-                share = dt_s / (self._learnt_s + dt_s + _HEAD_START_S)
-                self._learnt_s += dt_s
+                counted_s = stillness * dt_s
+                share = counted_s / (self._learnt_s + counted_s + _HEAD_START_S)
+                self._learnt_s += counted_s
                 self.rotation = toward(self.rotation, rotation, share)
                 self.position_m = _between(self.position_m, position_m, share)
             return
@@ -102,6 +109,13 @@ class HeadNeutral:
         if 0.0 < distance < _NEAR_M:
             share = min(1.0, _DRIFT_M_PER_S * dt_s / distance)
             self.position_m = _between(self.position_m, position_m, share)
+
+    def _stillness(self, rotation: Quaternion, dt_s: float) -> float:
+        """1 for a head that is still, less the faster it turns, never 0."""
+        if self._last is None or dt_s <= 0.0:
+            return 1.0
+        speed = angle_between(rotation, self._last) / dt_s
+        return min(1.0, (_STILL_RAD_PER_S / speed) ** 2) if speed > 0.0 else 1.0
 
     def apply(self, rotation: Quaternion, position_m: Vector) -> tuple[Quaternion, Vector]:
         """Turn and place seen from the neutral head."""

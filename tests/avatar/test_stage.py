@@ -54,6 +54,18 @@ def test_turns_from_rest_keep_their_axis_and_side(turn: tuple[float, float, floa
     assert frame.position_m == pytest.approx((0.02, 0.0, 0.0), abs=1e-3)
 
 
+def test_a_head_that_never_rests_keeps_its_turns() -> None:
+    """What it passes through is not neutral: else turns are bent while that is learnt."""
+    stage = AvatarStage()
+    truth, sent = [], []
+    for k, row in enumerate(json.loads(CLIP.read_text())["frames"]):
+        rotation = from_matrix(np.array(row["R_camera_face"]))
+        truth.append(np.degrees(to_angles(rotation)))
+        sent.append(angles_deg(stage.frame(result(k / 6, face(rotation), index=k))))
+    for axis in range(3):
+        assert np.corrcoef(np.array(truth)[:, axis], np.array(sent)[:, axis])[0, 1] > 0.96
+
+
 def test_a_head_that_is_turned_away_is_not_taken_as_rest() -> None:
     stage = AvatarStage()
     t_s = settle(stage, rotation=turned(0, 30, 0))
