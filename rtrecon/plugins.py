@@ -56,7 +56,11 @@ class Spec:
                     f"the options of {text!r} are not of the form ?key=value&key=value"
                 ) from error
             pairs = []
-        options = {key.replace("-", "_"): value for key, value in pairs}
+        options: dict[str, str] = {}
+        for key, value in pairs:
+            name = key.replace("-", "_")
+            if options.setdefault(name, value) != value:
+                raise ArgumentError(f"{text!r} says {name} twice: {options[name]!r} and {value!r}")
         return cls(match["name"], match["target"] or "", options)
 
     def build(self, factory: Callable[..., Any]) -> Any:

@@ -79,6 +79,12 @@ def make(
     return dict(locals())
 
 
+def test_an_option_that_is_said_twice() -> None:
+    with pytest.raises(ArgumentError, match="says rate_hz twice: '30' and '15'"):
+        Spec.parse("record:out?rate_hz=30&rate-hz=15")
+    assert Spec.parse("vmc?mirror=1&mirror=1").options == {"mirror": "1"}
+
+
 def test_options_are_read_as_their_annotations_say() -> None:
     built = Spec.parse("box:there?count=3&rate-hz=2.5&loud=yes&mode=slow").build(make)
     assert built == {
