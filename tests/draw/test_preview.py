@@ -10,6 +10,7 @@ import pytest
 
 from rtrecon.draw.preview import PreviewWriter, compose, depth_picture
 from rtrecon.draw.state import ViewFrame
+from rtrecon.draw.turning import TurningHead
 from rtrecon.errors import OutputError
 from tests.draw.heads import FIGURES, GREEN, RED, head, picture_of, share_of, view_of
 
@@ -78,3 +79,15 @@ def test_depth_is_brighter_where_it_is_nearer() -> None:
     inside = np.flatnonzero(row[:220] > 3 * 30)
     assert row[inside].argmax() == pytest.approx(len(inside) / 2, abs=len(inside) * 0.15)
     assert row[inside].max() > row[inside[3]] + 100
+
+
+def test_the_head_is_drawn_again_only_when_it_has_turned_a_little() -> None:
+    turning, size = TurningHead(), (160, 160)
+    first = turning.draw([head()], size, 1.0)
+    again = turning.draw([head()], size, 1.03)
+    np.testing.assert_array_equal(again, first)
+    assert (turning.draw([head()], size, 1.08) != first).any()
+    assert turning.draw([head()], (120, 120), 1.09).shape == (120, 120, 3)
+    lost = turning.draw([], size, 1.1)
+    assert lost.mean() < 0.9 * first.mean()
+    assert turning.draw([head()], size, 1.11).mean() > 0.9 * first.mean()
