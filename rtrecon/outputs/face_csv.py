@@ -25,6 +25,7 @@ class FaceCsvOutput(Output):
 
     Args:
         target: the file; has its name once it is whole.
+        overwrite: replace a file that is there.
         common: as of the outputs over UDP.
     """
 
@@ -38,9 +39,10 @@ class FaceCsvOutput(Output):
         self,
         target: Path,
         *,
+        overwrite: bool = False,
         common: AvatarOptions = DEFAULTS,
     ) -> None:
-        self._path = Path(target)
+        self._path, self._overwrite = Path(target), overwrite
         self._mirror, self._settings = common.mirror, common.settings
         self._midnight_s: float | None = None  # where the clock of the frames stood at midnight
 
@@ -53,8 +55,12 @@ class FaceCsvOutput(Output):
         """Begin the file.
 
         Raises:
-            OutputError: it cannot be made.
+            OutputError: it cannot be made, or is there already.
         """
+        if not self._overwrite and self._path.is_file():
+            raise OutputError(
+                f"{self._path} is there already: name another file, or give overwrite=1 to lose it"
+            )
         self._avatars = AvatarRun.of(run)
         self._stage = self._avatars.stage(self._settings)
         make_folder(self._path.parent)
@@ -88,6 +94,11 @@ class FaceCsvOutput(Output):
             self._file.close()
         except OSError as error:
             raise OutputError(f"cannot write {self._path}: {error.strerror}") from error
+        if not self._overwrite and self._path.is_file():
+            raise OutputError(
+                f"{self._path} came to be there meanwhile and stays: the lines are in "
+                f"{self._draft.part}"
+            )
         logger.info("wrote %s", self._draft.complete())
 
     def _write(self, line: str) -> None:

@@ -82,3 +82,28 @@ def test_places_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot make folder"):
         make_output(f"csv:{tmp_path / 'file' / 'take.csv'}").open(Run())
+
+
+def test_a_file_that_is_there_is_lost_only_by_the_word(tmp_path: Path) -> None:
+    path = tmp_path / "take.csv"
+    path.write_text("precious", encoding="ascii")
+    with pytest.raises(OutputError, match="overwrite=1"):
+        make_output(f"csv:{path}").open(Run())
+    assert path.read_text(encoding="ascii") == "precious"
+    assert [p.name for p in tmp_path.iterdir()] == ["take.csv"]
+    output = make_output(f"csv:{path}?overwrite=1")
+    output.open(Run())
+    output.close()
+    assert path.read_text(encoding="ascii").splitlines() == [HEADER]
+
+
+def test_a_file_that_came_meanwhile_stays_and_so_do_the_lines(tmp_path: Path) -> None:
+    path = tmp_path / "take.csv"
+    output = make_output(f"csv:{path}")
+    output.open(Run())
+    path.write_text("of another", encoding="ascii")
+    with pytest.raises(OutputError, match="came to be there") as raised:
+        output.close()
+    assert path.read_text(encoding="ascii") == "of another"
+    part = Path(str(raised.value).rpartition(" ")[2])
+    assert part.read_text(encoding="ascii").splitlines() == [HEADER]
