@@ -85,7 +85,7 @@ def run(
         ("livelink:127.0.0.1:0", "must be 1 to 65535, such as 11111"),
         ("openseeface:127.0.0.1:port", "must be 1 to 65535, such as 11573"),
         ("vmc?mirrored=1", "vmc has no option 'mirrored': it has names, avatar, mirror"),
-        ("ifacialmocap?tcp=maybe", "ifacialmocap: tcp must be bool, not 'maybe'"),
+        ("ifacialmocap?tcp=maybe", "ifacialmocap: tcp must be 1 or 0, not 'maybe'"),
         ("vmc?avatar={text}", "it is no VRM"),
         ("vmc?avatar=nothing.vrm", "cannot read nothing.vrm"),
     ],
