@@ -312,7 +312,7 @@ def test_one_that_is_not_whole_is_said(tmp_path: Path, run_cli: Run) -> None:
         if not is_complete:
             (take / "take.json").write_text(json.dumps(info | {"complete": False, "frames": None}))
         code, _, errors = run_cli(
-            "run", str(take), "--view", "none", "--out", "csv:" + str(tmp_path / "a.csv")
+            "run", str(take), "--view", "none", "--out", f"csv:{tmp_path / 'a.csv'}?overwrite=1"
         )
         assert code == 0
         assert (words in errors) is not is_complete
