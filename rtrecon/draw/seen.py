@@ -14,6 +14,7 @@ __all__ = ["Seen"]
 _PAD = 0.25  # of the crop's side, where an outline that leaves it is taken to go on straight
 _CUT_FADES = (0.08, 0.25)  # of the crop's height, where it cuts the outline
 _TOP_PX = 3.0  # of the crop: above it hair is its own mirror image
+_INSIDE_PX = (0.8, 7.0)  # of the outline, where the picture fades in: a shorter fade is a seam
 _CLOSE = np.ones((7, 7), dtype=np.uint8)
 _SQUARE = np.ones((3, 3), dtype=np.uint8)
 
@@ -137,7 +138,7 @@ class Seen:
         facing = _facing(points, rest_normals)
         share = ramp(facing, *_COLORED)
         np.maximum(share, shell.front, out=share)
-        share *= ramp(inside, 0.8, 2.5)
+        share *= ramp(inside, *_INSIDE_PX)
         share *= near
         sides = np.minimum(np.minimum(x, self._last - x), self._last - y)
         share *= ramp(sides, 0.0, 3.0)

@@ -161,3 +161,9 @@ def test_a_lost_face_s_head_stays_dimmed_under_large_words() -> None:
     under = covered & ~cv2.dilate(words.astype(np.uint8), np.ones((9, 9))).astype(bool)
     left = (lost[under] - BACKGROUND).sum() / (shown[under] - BACKGROUND).sum()
     assert 0.3 < left < 0.5
+
+
+def test_the_picture_fades_in_at_the_outline_without_a_seam() -> None:
+    surface = LiveHead()(head()).surface
+    a, b, _ = surface.triangles.T
+    assert np.mean(np.abs(surface.seen[a] - surface.seen[b]) > 0.5) < 0.008
