@@ -30,6 +30,7 @@ _IPD_M, _SIZES = 0.063, (0.7, 1.45)  # of a usual head, and how large others are
 _HAIR_WEIGHT, _MIRROR_WEIGHT, _TONE_WEIGHT = 0.04, 0.3, 0.03
 _LEAST_COEFFICIENT = 0.03
 _UNDER_HAIR_M = (0.008, 0.015)  # of lift above an ear, from where on it is covered
+_LEAST_CONTRAST = 30.0  # of 255 between skin and hair, so that an ear's colour tells them apart
 _CENTER_M = (0.0, 0.03, 0.06)  # of a head, from the middle of its eyes
 
 
@@ -84,6 +85,7 @@ class _Memory:
         self._skin: Float32Array = np.zeros(0, dtype=np.float32)
         self._lift = np.zeros(count, dtype=np.float32)
         self._hair_m = 0.0
+        self._covered = [0.0, 0.0]  # ears, by the colour that is seen there
         self._normals: Float32Array | None = None
         self._colors: Float32Array | None = None
 
@@ -121,8 +123,8 @@ class _Memory:
         """(n, 3) metres in the head frame: closed, and ears under hair laid against it."""
         shell = self._shell
         head = shell.complete(skin)
-        for ear, above in zip(shell.ears, shell.above_ears, strict=True):
-            covered = float(ramp(self._lift @ above, *_UNDER_HAIR_M))
+        for k, (ear, above) in enumerate(zip(shell.ears, shell.above_ears, strict=True)):
+            covered = max(float(ramp(self._lift @ above, *_UNDER_HAIR_M)), self._covered[k])
             if covered > 0.0:
                 head += np.float32(covered) * np.where(ear[:, None] > 0, shell.flat_ears, 0)
         head *= np.float32(scale)
@@ -159,6 +161,7 @@ class _Memory:
         weight += mirrored
         skin = _tone(sampled, pure * shell.trusting * (1.0 - shell.scalp), None)
         hair = _tone(sampled, pure * shell.crown, skin)
+        self._look_at_ears(pure, sampled, skin, hair, first)
         tone = skin + shell.scalp[:, None] * (hair - skin)
         pull = _TONE_WEIGHT / (1.0 + 10.0 * weight)
         fixed += pull[:, None] * tone
@@ -171,6 +174,29 @@ class _Memory:
             colors += fixed
         self._colors = colors
         return colors
+
+    def _look_at_ears(
+        self,
+        pure: Float32Array,
+        sampled: Float32Array,
+        skin: Float32Array,
+        hair: Float32Array,
+        first: bool,
+    ) -> None:
+        """An ear whose colour is nearer to the hair's than to the skin's is under hair."""
+        contrast = float(np.linalg.norm(skin - hair))
+        if contrast < _LEAST_CONTRAST:
+            return
+        for k, ear in enumerate(self._shell.ears):
+            weight = ear * pure
+            total = float(weight.sum())
+            if total > 8.0:
+                color = weight @ sampled / total
+                to_skin, to_hair = (float(np.linalg.norm(color - tone)) for tone in (skin, hair))
+                # 1 on the side of hair, whatever the shade; -1 on that of skin.
+                side = np.asarray((to_skin - to_hair) / contrast, dtype=np.float32)
+                covered = float(ramp(side, 0.5, 0.8))
+                self._covered[k] += (1.0 if first else 0.1) * (covered - self._covered[k])
 
 
 def _tone(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rtrecon.draw.head_shell import head_shell
-from rtrecon.draw.live_head import HeadView, LiveHead
+from rtrecon.draw.live_head import HeadView, LiveHead, _Memory
 from rtrecon.draw.raster import BACKGROUND, Painted, orbit, paint
 from rtrecon.draw.turning import TurningHead
 from rtrecon.geometry.reconstruction import FaceReconstruction, Texture
@@ -167,3 +167,24 @@ def test_the_picture_fades_in_at_the_outline_without_a_seam() -> None:
     surface = LiveHead()(head()).surface
     a, b, _ = surface.triangles.T
     assert np.mean(np.abs(surface.seen[a] - surface.seen[b]) > 0.5) < 0.008
+
+
+@pytest.mark.parametrize(
+    ("ear", "covered"), [((120, 90, 50), 1.0), ((60, 45, 25), 1.0), ((150, 120, 105), 0.0)]
+)
+def test_an_ear_of_the_hairs_colour_is_under_hair(
+    ear: tuple[int, int, int], covered: float
+) -> None:
+    shell = head_shell()
+    skin, hair = np.float32([200, 160, 140]), np.float32([120, 90, 50])
+    sampled = np.where((shell.ears.max(axis=0) > 0.0)[:, None], np.float32(ear), skin).astype(
+        np.float32
+    )
+    memory = _Memory(shell)
+    memory._look_at_ears(np.ones(len(sampled), np.float32), sampled, skin, hair, True)
+    assert memory._covered == pytest.approx([covered] * 2)
+    laid = memory._head(shell.model.vertices.take(shell.skin, axis=0), 1.0)
+    out = _Memory(shell)._head(shell.model.vertices.take(shell.skin, axis=0), 1.0)
+    moved = np.linalg.norm(laid - out, axis=1) > 0.002
+    assert moved.any() == (covered > 0.0)
+    assert not moved[shell.ears.max(axis=0) == 0.0].any()
