@@ -132,6 +132,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise_if_interrupted()
         return int(function(config))
     except RtreconError as error:
+        if _is_of_an_interrupt(error):
+            logger.error("interrupted")
+            return 130
         if debug:
             logger.exception("%s", error)
         else:
@@ -198,6 +201,14 @@ def _load(spec: str) -> Callable[..., Any]:
     module, _, name = spec.partition(":")
     loaded: Callable[..., Any] = getattr(importlib.import_module(module), name)
     return loaded
+
+
+def _is_of_an_interrupt(error: BaseException) -> bool:
+    """A Ctrl-C in the middle of the import of a library in C looks as if that were missing."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, KeyboardInterrupt):
+        cause = cause.__cause__ or cause.__context__
+    return cause is not None
 
 
 def _usage() -> str:

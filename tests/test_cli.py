@@ -84,3 +84,21 @@ def test_a_run_without_window_or_pictures_imports_no_library_for_them(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
     )
     assert done.stdout.split() == ["0", "False", "False"], done.stderr
+
+
+def test_a_ctrl_c_within_an_import_is_no_missing_library(
+    run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As libraries in C have it: the KeyboardInterrupt becomes an ImportError's cause."""
+    (tmp_path / "onnxruntime.py").write_text(
+        "try:\n    raise KeyboardInterrupt\n"
+        "except KeyboardInterrupt as error:\n"
+        "    raise ImportError('initialization failed') from error\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+    code, _, err = run_cli("run", "demo", "--view", "none", "--max-frames", "1")
+    assert code == 130
+    assert "interrupted" in err
+    assert "not installed" not in err
