@@ -48,7 +48,7 @@ COMMANDS = {
     "avatar": Command(
         "rtrecon.commands.avatar:AvatarConfig",
         "rtrecon.commands.avatar:run_avatar",
-        "make a person's head, rigged: GLB, VRM, OBJ",
+        "make a person's head, rigged: GLB, VRM, OBJ, USDZ",
     ),
     "eval": Command(
         "rtrecon.evaluate.config:EvalConfig",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -79,6 +79,19 @@ class ModelConfig(CommonConfig):
             raise UserError("give --fov or --intrinsics, not both")
         if self.fov is not None and not 1.0 <= self.fov < 179.0:
             raise UserError(f"--fov must be 1 to 178 degrees, not {self.fov:g}")
+
+    def reconstructor_options(self) -> dict[str, Any]:
+        """The keywords of a `Reconstructor`, or of its config, that these options are."""
+        return {
+            "model": self.model,
+            "provider": self.provider,
+            "precision": self.precision,
+            "faces": self.faces,
+            "fov_deg": self.fov,
+            "intrinsics": self.intrinsics,
+            "ipd_mm": self.ipd_mm,
+            "threads": self.threads,
+        }
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rtrecon.config import MOST_FACES, MOST_THREADS
 from rtrecon.depth.averaging import MAX_PASSES, predict_averaged
@@ -27,12 +27,13 @@ from rtrecon.faces.mtcnn import Mtcnn, check_picture
 from rtrecon.faces.tracker import FaceTracker
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.geometry.stage import GeometryStage
-from rtrecon.head.fit import fit_head
 from rtrecon.head.fitted import FittedHead
-from rtrecon.head.live_fit import PersonFit
 from rtrecon.stats import FrameTimes
 from rtrecon.types import DEFAULT_FOV_DEG, BgrImage, Frame, Intrinsics, TrackedFace
 from rtrecon.upright import ODD_DISAGREEMENT, disagreement, second_opinion
+
+if TYPE_CHECKING:
+    from rtrecon.head.live_fit import PersonFit
 
 __all__ = ["Reconstructor", "ReconstructorConfig", "reconstruct"]
 
@@ -257,6 +258,10 @@ class Reconstructor:
             DataError: the face has no pose.
             ModelError: the head model is not installed, or damaged.
         """
+        # Not before: of those who ask nobody for heads it would slow the start.
+        from rtrecon.head.fit import fit_head
+        from rtrecon.head.live_fit import PersonFit
+
         ipd_m = self.config.ipd_mm * 1e-3
         if not self._temporal:
             return fit_head(face, ipd_m=ipd_m)

@@ -17,6 +17,7 @@ from rtrecon.config import ModelConfig, OptionalText
 from rtrecon.console import say
 from rtrecon.errors import DataError, OutputError, UserError
 from rtrecon.files import check_target, write_files, write_json
+from rtrecon.head.rig import check_avatar_path
 
 if TYPE_CHECKING:
     from rtrecon.commands.avatar_views import Views
@@ -27,7 +28,6 @@ __all__ = ["AvatarConfig", "run_avatar"]
 
 logger = logging.getLogger(__name__)
 
-_SUFFIXES = (".glb", ".vrm", ".obj", ".usdz")
 _DARK = 35  # of 255
 _SIDE_DEG, _AWAY_DEG = 40.0, 70.0  # beyond the first a side is guessed, beyond the second the face
 
@@ -73,11 +73,7 @@ class AvatarConfig(ModelConfig):
         if not self.out:
             raise UserError("name a file to write: --out me.glb")
         for path in self.out:
-            if path.suffix.lower() not in _SUFFIXES:
-                raise UserError(
-                    f"--out {path}: an avatar is written as {', '.join(_SUFFIXES)}, not "
-                    f"{path.suffix or path.name!r}"
-                )
+            check_avatar_path(path)
         written: set[str] = set()
         for file in self.files():
             name = os.path.normpath(file.absolute())
@@ -188,14 +184,7 @@ def _reconstructor(config: AvatarConfig) -> Reconstructor:
 
     picture = _is_picture(config.source)
     return Reconstructor(
-        model=config.model,
-        provider=config.provider,
-        faces=config.faces,
-        fov_deg=config.fov,
-        intrinsics=config.intrinsics,
-        ipd_mm=config.ipd_mm,
-        precision=config.precision,
-        threads=config.threads,
+        **config.reconstructor_options(),
         temporal=not picture,
         passes=4 if picture else 1,
         min_face_px=48,

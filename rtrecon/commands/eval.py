@@ -78,14 +78,7 @@ def run_eval(config: EvalConfig) -> int:
 def _model_predictors(config: EvalConfig, model: str, dataset: DepthDataset) -> list[Predictor]:
     """The model, and the heads fitted to what it sees."""
     reconstructor = Reconstructor(
-        model=model,
-        provider=config.provider,
-        faces=config.faces,
-        fov_deg=config.fov,
-        intrinsics=config.intrinsics,
-        ipd_mm=config.ipd_mm,
-        precision=config.precision,
-        threads=config.threads,
+        **config.reconstructor_options() | {"model": model},
         temporal=config.video,
         passes=config.passes,
         min_face_px=40,

@@ -151,14 +151,7 @@ def run_image(config: ImageConfig) -> int:
     if formats:
         check_target(make_folder(config.out) / "face.glb")
     reconstructor = Reconstructor(
-        model=config.model,
-        provider=config.provider,
-        faces=config.faces,
-        fov_deg=config.fov,
-        intrinsics=config.intrinsics,
-        ipd_mm=config.ipd_mm,
-        precision=config.precision,
-        threads=config.threads,
+        **config.reconstructor_options(),
         temporal=False,
         min_face_px=config.min_face_px,
         passes=config.passes,

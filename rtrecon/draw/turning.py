@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rtrecon.draw.live_head import HeadView, LiveHead
 from rtrecon.draw.overlay import put_large
 from rtrecon.draw.raster import BACKGROUND, orbit, paint
 from rtrecon.geometry.mesh import UInt8Array
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.types import BgrImage
+
+if TYPE_CHECKING:
+    from rtrecon.draw.live_head import HeadView, LiveHead
 
 __all__ = ["NO_FACE", "TurningHead", "cut_out", "dimmed", "largest"]
 
@@ -54,6 +57,8 @@ class TurningHead:
         self._drawn = None
         if faces:
             if self._heads is None:
+                from rtrecon.draw.live_head import LiveHead  # much to import for runs without it
+
                 self._heads = LiveHead()
             self._last = self._heads(largest(faces), round(t_s * 1e9))
         if self._last is None:

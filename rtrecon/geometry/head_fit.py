@@ -40,7 +40,7 @@ _LANDMARK_SIGMA_M, _LANDMARK_HUBER_M = 0.005, 0.0125
 # Points fade out, as one that is in or out by a hair would make a still head tremble. Cosines,
 # nothing below the first and whole above the second: of a point's turn toward the camera (away
 # from it the silhouette is near), and of the angle between the head's normal and the depth's.
-_FACING, _AGREEING = (0.2, 0.5), (0.6, 0.85)
+FACING, _AGREEING = (0.2, 0.5), (0.6, 0.85)
 _ROTATION_SIGMA_RAD = math.radians(1.0)  # of the network, against some hundred points: a third
 _RIDGE, _LASSO = 0.35, 0.5  # spread of the coefficients, and how readily they stay at nothing
 _INNER = slice(17, LANDMARK_COUNT)  # without the contour of the jaw, which slides when turned
@@ -174,14 +174,7 @@ class HeadFitter:
         error, weight = self._error[:n], self._weight[:n]
         # The surface seen in the direction of X is at X z / X_z.
         np.multiply(dot(normal, X), z / (scale * X[2]) - 1.0, out=error)
-        np.multiply(ramp(facing, _FACING), on_head, out=weight)
-        weight *= ramp(dot(head_normal, normal), _AGREEING)
-        size = np.abs(error)
-        weight *= np.maximum(1.0 - (size / _DEPTH_LIMIT_M) ** 2, 0.0)
-        weight *= huber(size, _DEPTH_HUBER_M)
-        count = int(np.count_nonzero(weight))
-        weight /= _DEPTH_SIGMA_M * math.sqrt(max(count / _DEPTH_COUNT, 1.0))
-        return count
+        return weigh_depth(error, facing, dot(head_normal, normal), on_head, out=weight)
 
     def _landmarks(self, rays: Float64Array, X: Float64Array) -> None:
         """Equations of the landmarks, across the line of sight, in metres of the head."""
@@ -306,6 +299,33 @@ def linear_start(
         return None
     scale = median(z[seen] / X[2, seen])
     return (t * scale, scale) if scale > 0.0 else None
+
+
+def weigh_depth(
+    error_m: Float64Array,
+    facing: Float64Array,
+    agreeing: Float64Array,
+    on_head: Float64Array,
+    *,
+    out: Float64Array,
+) -> int:
+    """What each point of depth counts, one over its deviation; returns how many do.
+
+    Args:
+        error_m: (n,) of the points, in metres of the head.
+        facing: (n,) cosines of their turn toward the camera.
+        agreeing: (n,) cosines between the head's normals and the depth's.
+        on_head: (n,) how far the depth there is the head's.
+        out: (n,) the weights.
+    """
+    np.multiply(ramp(facing, FACING), on_head, out=out)
+    out *= ramp(agreeing, _AGREEING)
+    size = np.abs(error_m)
+    out *= np.maximum(1.0 - (size / _DEPTH_LIMIT_M) ** 2, 0.0)
+    out *= huber(size, _DEPTH_HUBER_M)
+    count = int(np.count_nonzero(out))
+    out /= _DEPTH_SIGMA_M * math.sqrt(max(count / _DEPTH_COUNT, 1.0))
+    return count
 
 
 def huber(size: Float64Array, limit: float) -> Float64Array:

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from rtrecon.errors import DataError
 from rtrecon.files import write_files
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.head.fit import fit_heads
 from rtrecon.head.glb import encode_glb
 from rtrecon.head.obj import encode_obj, obj_files
 from rtrecon.head.person import person_head
-from rtrecon.head.rig import RiggedHead
+from rtrecon.head.rig import AVATAR_SUFFIXES, RiggedHead, check_avatar_path
 from rtrecon.head.rigging import rig_head
 from rtrecon.head.texture import TEXTURE_PX
 from rtrecon.head.usdz import check_usd, encode_usdz
@@ -21,9 +20,6 @@ from rtrecon.head.vrm import VrmMeta, encode_vrm
 from rtrecon.types import BgrImage
 
 __all__ = ["AVATAR_SUFFIXES", "avatar_files", "encode_avatar", "make_avatar", "save_avatar"]
-
-AVATAR_SUFFIXES = (".glb", ".vrm", ".obj", ".usdz")
-"""Suffixes of the files that an avatar can be."""
 
 
 def avatar_files(path: Path) -> tuple[Path, ...]:
@@ -74,6 +70,7 @@ def encode_avatar(
         MissingExtraError: USDZ wants the extra ``usd``.
         OutputError: a texture cannot be encoded.
     """
+    check_avatar_path(path)
     kind = path.suffix.lower()
     if kind == ".glb":
         return {path: encode_glb(rigged)}
@@ -81,12 +78,7 @@ def encode_avatar(
         return {path: encode_vrm(rigged, meta, vrm_version)}
     if kind == ".obj":
         return encode_obj(rigged, path)
-    if kind == ".usdz":
-        return {path: encode_usdz(rigged)}
-    raise DataError(
-        f"{path}: an avatar is written as {', '.join(AVATAR_SUFFIXES)}, not "
-        f"{path.suffix or path.name!r}"
-    )
+    return {path: encode_usdz(rigged)}
 
 
 def save_avatar(
@@ -118,11 +110,7 @@ def save_avatar(
         OutputError: a file cannot be written.
     """
     path = Path(path)
-    if path.suffix.lower() not in AVATAR_SUFFIXES:
-        raise DataError(
-            f"{path}: an avatar is written as {', '.join(AVATAR_SUFFIXES)}, not "
-            f"{path.suffix or path.name!r}"
-        )
+    check_avatar_path(path)
     if path.suffix.lower() == ".usdz":
         check_usd()
     meta = VrmMeta(name or path.stem, author)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from rtrecon.geometry.head_fit import LookUp, Surface, cross, dot, huber, ramp
+from rtrecon.geometry.head_fit import LookUp, Surface, cross, dot, huber, weigh_depth
 from rtrecon.geometry.mask import mask_outside_picture
 from rtrecon.geometry.rays import undistort
 from rtrecon.geometry.reconstruction import FaceReconstruction
@@ -25,12 +25,8 @@ __all__ = ["POSE", "Equations", "Guess", "View", "view_of"]
 POSE = 7
 """Unknowns before the shape: turn (3), shift (3) in metres, logarithm of the size."""
 
-# Metres. Points fade out as in the placement: cosines of a point's turn toward the camera and of
-# the angle between the head's normal and the depth's.
-_DEPTH_SIGMA_M, _DEPTH_HUBER_M, _DEPTH_LIMIT_M = 0.003, 0.0075, 0.02
-_DEPTH_COUNT = 200  # neighbours err together: more points than these do not say more
+# Metres; the depth's points count as in the placement.
 _LANDMARK_SIGMA_M, _LANDMARK_HUBER_M = 0.005, 0.0125
-_FACING, _AGREEING = (0.2, 0.5), (0.6, 0.85)
 _RIM_SIGMA_M, _RIM_HUBER_M, _RIM_LIMIT_M = 0.004, 0.006, 0.03
 _RIM_TURN = 0.35  # a silhouette is where a head's normal lies across the line of sight
 _MOST_RIM, _MOST_SEEN = 40, 0.75  # equations; share of the face that is seen
@@ -166,14 +162,7 @@ class Equations:
         error, weight = self._error[:n], self._weight[:n]
         # The surface seen in the direction of X is at X z / X_z.
         np.multiply(dot(normal, X), z / X[2] - 1.0, out=error)
-        np.multiply(ramp(facing, _FACING), on_head, out=weight)
-        weight *= ramp(dot(head_normal, normal), _AGREEING)
-        size = np.abs(error)
-        weight *= np.maximum(1.0 - (size / _DEPTH_LIMIT_M) ** 2, 0.0)
-        weight *= huber(size, _DEPTH_HUBER_M)
-        count = int(np.count_nonzero(weight))
-        weight /= _DEPTH_SIGMA_M * math.sqrt(max(count / _DEPTH_COUNT, 1.0))
-        return count, on_head
+        return weigh_depth(error, facing, dot(head_normal, normal), on_head, out=weight), on_head
 
     def _landmarks(self, rays: Float64Array, X: Float64Array) -> None:
         """Across the line of sight, in metres."""

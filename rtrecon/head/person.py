@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from rtrecon.errors import DataError
 from rtrecon.geometry.mesh import UInt8Array
@@ -67,7 +68,7 @@ def person_head(
     if pictures is None:
         pictures = [None] * len(faces)
     elif not isinstance(pictures, (list, tuple)):
-        pictures = [pictures]  # type: ignore[list-item]
+        pictures = [cast(BgrImage, pictures)]
     if not len(faces) or not len(faces) == len(fitted) == len(pictures):
         raise DataError(
             f"a head needs a face or more, and as many fits and pictures: not {len(faces)}, "

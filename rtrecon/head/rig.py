@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from rtrecon.errors import DataError
 from rtrecon.geometry.mesh import Int32Array, UInt8Array
 from rtrecon.types import Float32Array, Float64Array
 
-__all__ = ["Joint", "Piece", "RiggedHead"]
+__all__ = ["AVATAR_SUFFIXES", "Joint", "Piece", "RiggedHead", "check_avatar_path"]
+
+AVATAR_SUFFIXES = (".glb", ".vrm", ".obj", ".usdz")
+"""Suffixes of the files that an avatar can be."""
+
+
+def check_avatar_path(path: Path) -> None:
+    """Raise a DataError if no avatar can have that name."""
+    if path.suffix.lower() not in AVATAR_SUFFIXES:
+        raise DataError(
+            f"{path}: an avatar is written as {', '.join(AVATAR_SUFFIXES)}, not "
+            f"{path.suffix or path.name!r}"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

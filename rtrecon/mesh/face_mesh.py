@@ -10,10 +10,7 @@ import numpy as np
 from rtrecon.errors import DataError
 from rtrecon.geometry.mesh import Mesh
 from rtrecon.geometry.reconstruction import FaceGrid, FaceReconstruction
-from rtrecon.head.fit import fit_head
-from rtrecon.head.person import person_head
 from rtrecon.mesh.closed import check_closed, without_slivers
-from rtrecon.mesh.closed_head import close_head
 from rtrecon.mesh.file_frame import picture_uv, to_file_frame
 from rtrecon.mesh.grid_mesh import clean_grid_mesh
 from rtrecon.mesh.mesh_files import write_mesh
@@ -131,6 +128,11 @@ def _head_mesh(
     face: FaceReconstruction, options: MeshOptions, picture: BgrImage | None, ipd_m: float
 ) -> Mesh:
     """The person's whole head; with a texture as long as its triangles are the model's."""
+    # Much to import for those who want the face alone.
+    from rtrecon.head.fit import fit_head
+    from rtrecon.head.person import person_head
+    from rtrecon.mesh.closed_head import close_head
+
     head = close_head(person_head(face, fit_head(face, ipd_m=ipd_m), picture))
     mesh = smooth(head.colored(), options.smooth)
     if options.decimate is None and not options.poisson:

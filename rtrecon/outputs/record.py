@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rtrecon.draw.live_head import LiveHead
 from rtrecon.draw.overlay import draw_overlay
 from rtrecon.draw.png import encode_png, write_png
 from rtrecon.draw.preview import PreviewWriter
@@ -233,6 +232,9 @@ def _write_faces(folder: Path, faces: Sequence[FaceReconstruction], prefix: str)
 
 
 def _write_heads(folder: Path, view: ViewFrame, prefix: str) -> list[Path]:
+    # Asked for by few runs, and much to import.
+    from rtrecon.draw.live_head import LiveHead
+
     written, heads = [], LiveHead()
     for face in view.faces:
         glb = folder / f"{prefix}face{face.id}.glb"
