@@ -10,9 +10,10 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from rtrecon._version import __version__
+from rtrecon.commands.table import COMMANDS, Command
 from rtrecon.console import LogHandler, note_interrupts, raise_if_interrupted
 from rtrecon.errors import ArgumentError, RtreconError
 from rtrecon.shown import hide_secrets
@@ -23,76 +24,6 @@ __all__ = ["entry", "main"]
 logger = logging.getLogger("rtrecon")
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # what our own files say as errors of ours
-
-
-class Command(NamedTuple):
-    """Where a command's options and its function are; both are imported only when asked for."""
-
-    config: str
-    function: str
-    summary: str
-    lists: bool = False  # lists are given as --faces 1 2 4, else by repeating the option
-
-
-COMMANDS = {
-    "run": Command(
-        "rtrecon.commands.run:RunConfig",
-        "rtrecon.commands.run:run",
-        "reconstruct faces live from a camera, file or stream",
-    ),
-    "image": Command(
-        "rtrecon.commands.image:ImageConfig",
-        "rtrecon.commands.image:run_image",
-        "reconstruct the faces of pictures: meshes, depth, previews",
-    ),
-    "avatar": Command(
-        "rtrecon.commands.avatar:AvatarConfig",
-        "rtrecon.commands.avatar:run_avatar",
-        "make a person's head, rigged: GLB, VRM, OBJ, USDZ",
-    ),
-    "eval": Command(
-        "rtrecon.evaluate.config:EvalConfig",
-        "rtrecon.commands.eval:run_eval",
-        "score models against measured depth",
-    ),
-    "bench": Command(
-        "rtrecon.bench.config:BenchConfig",
-        "rtrecon.commands.bench:run_bench",
-        "measure what runs at which rate here, and where the time goes",
-        lists=True,
-    ),
-    "models": Command(
-        "rtrecon.commands.models:ModelsConfig",
-        "rtrecon.commands.models:run_models",
-        "list, export, build, verify and remove depth models",
-    ),
-    "outputs": Command(
-        "rtrecon.commands.outputs:OutputsConfig",
-        "rtrecon.commands.outputs:run_outputs",
-        "list what results can go to, and what each needs",
-    ),
-    "take": Command(
-        "rtrecon.commands.take:TakeConfig",
-        "rtrecon.commands.take:run_take",
-        "say what is in a take, or write it as CSV, BVH or an animated GLB",
-    ),
-    "avatar-check": Command(
-        "rtrecon.commands.avatar_check:AvatarCheckConfig",
-        "rtrecon.commands.avatar_check:run_avatar_check",
-        "play known moves to an avatar, and say what must be seen",
-        lists=True,
-    ),
-    "calibrate": Command(
-        "rtrecon.commands.calibrate:CalibrateConfig",
-        "rtrecon.commands.calibrate:run_calibrate",
-        "learn what is neutral for a person, for avatars",
-    ),
-    "doctor": Command(
-        "rtrecon.commands.doctor:DoctorConfig",
-        "rtrecon.commands.doctor:run_doctor",
-        "say what works on this machine, and what mends the rest",
-    ),
-}
 
 
 def entry() -> NoReturn:
@@ -120,13 +51,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     if command is None:
         print(f"rtrecon: there is no command {hide_secrets(name)!r}\n\n{_usage()}", file=sys.stderr)  # noqa: T201
         return 2
-    debug = "--debug" in arguments
+    debug, quiet = "--debug" in arguments, bool({"-q", "--quiet"} & set(arguments))
+    verbose = bool({"-v", "--verbose"} & set(arguments))
     if not debug:
         # What OpenCV and FFmpeg print of a bad source is said better by our own errors.
         os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     try:
-        _set_up_logging(quiet="--quiet" in arguments, debug=debug)
+        _set_up_logging(quiet=quiet, verbose=verbose, debug=debug)
         config = _parse(command, name, arguments[1:])
         function = _load(command.function)
         raise_if_interrupted()
@@ -222,9 +154,12 @@ def _usage() -> str:
     )
 
 
-def _set_up_logging(*, quiet: bool, debug: bool) -> None:
-    level = logging.ERROR if quiet else logging.DEBUG if debug else logging.INFO
+def _set_up_logging(*, quiet: bool, verbose: bool, debug: bool) -> None:
+    level = logging.ERROR if quiet else logging.DEBUG if verbose or debug else logging.INFO
     if not logger.handlers:
         logger.addHandler(LogHandler())
+    for handler in logger.handlers:
+        if isinstance(handler, LogHandler):
+            handler.traces = debug
     logger.setLevel(level)
     logger.propagate = False

@@ -28,6 +28,9 @@ Precision = Literal["fp32", "fp16", "int8"]
 _NO_DEFAULT = ""  # the docstring says what is done when the option is not given
 OptionalInt = Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint=_NO_DEFAULT)]
 OptionalFloat = Annotated[float | None, tyro.conf.arg(metavar="X", help_behavior_hint=_NO_DEFAULT)]
+OptionalOut = Annotated[
+    Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint=_NO_DEFAULT, aliases=("-o",))
+]
 OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint=_NO_DEFAULT)]
 OptionalText = Annotated[str | None, tyro.conf.arg(metavar="TEXT", help_behavior_hint=_NO_DEFAULT)]
 
@@ -36,10 +39,12 @@ OptionalText = Annotated[str | None, tyro.conf.arg(metavar="TEXT", help_behavior
 class CommonConfig:
     """Options that every command has."""
 
-    quiet: bool = False
+    quiet: Annotated[bool, tyro.conf.arg(aliases=("-q",))] = False
     """Print nothing but errors and asked-for output."""
+    verbose: Annotated[bool, tyro.conf.arg(aliases=("-v",))] = False
+    """Say more of what is done."""
     debug: bool = False
-    """Show debug messages, and tracebacks for errors."""
+    """As --verbose, with tracebacks for errors and what libraries print."""
 
 
 @dataclass(kw_only=True)

@@ -144,11 +144,16 @@ def leave_bottom(shown: OnTerminal) -> None:
 
 
 class LogHandler(logging.StreamHandler[IO[str]]):
-    """Log lines on standard error: ``rtrecon: message``, with the level from warnings up."""
+    """Log lines on standard error: ``rtrecon: message``, with the level from warnings up.
+
+    Attributes:
+        traces: whether debug messages show the traceback they have.
+    """
 
     def __init__(self, stream: IO[str] | None = None) -> None:
         super().__init__(sys.stderr if stream is None else stream)
-        self.setFormatter(_Formatter())
+        self.traces = True
+        self.setFormatter(_Formatter(self))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line above the progress line."""
@@ -162,10 +167,14 @@ class LogHandler(logging.StreamHandler[IO[str]]):
 
 
 class _Formatter(logging.Formatter):
+    def __init__(self, handler: LogHandler) -> None:
+        super().__init__()
+        self._handler = handler
+
     def format(self, record: logging.LogRecord) -> str:
         level = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
         text = f"rtrecon: {level}{plain(record.getMessage())}"
-        if record.exc_info:
+        if record.exc_info and (self._handler.traces or record.levelno >= logging.INFO):
             trace = plain(self.formatException(record.exc_info), lines=True)
             text += "\n" + trace.replace("\nrtrecon: ", "\n  rtrecon: ")  # no line of ours
         return hide_secrets(text)

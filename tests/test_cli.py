@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from collections.abc import Callable
@@ -57,6 +58,44 @@ def test_debug_shows_the_traceback(run_cli: Cli) -> None:
     code, _, err = run_cli("run", "demo", "--view", "none", "--model", "no-such-model", "--debug")
     assert code == 2
     assert "Traceback" in err
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("", {"info"}),
+        ("-v", {"info", "debug"}),
+        ("--verbose", {"info", "debug"}),
+        ("--debug", {"info", "debug", "Traceback"}),
+        ("-q", set()),
+        ("--quiet", set()),
+    ],
+)
+def test_how_much_is_said(
+    run_cli: Cli, option: str, said: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def command(_: object) -> int:
+        logger = logging.getLogger("rtrecon.test")
+        logger.info("info")
+        logger.debug("debug", exc_info=ValueError("why"))
+        return 0
+
+    monkeypatch.setattr("rtrecon.commands.outputs.run_outputs", command)
+    code, out, err = run_cli("outputs", *filter(None, [option]))
+    assert (code, out) == (0, "")
+    if "Traceback" not in said:
+        assert "why" not in err
+        assert {line.removeprefix("rtrecon: ") for line in err.splitlines()} == said
+    assert all(word in err for word in said - {"Traceback"})
+    assert ("ValueError: why" in err) == ("Traceback" in said)
+
+
+@pytest.mark.parametrize("command", ["run", "image", "avatar", "eval"])
+def test_out_is_short_everywhere(run_cli: Cli, command: str) -> None:
+    out = run_cli(command, "--help")[1]
+    assert "-o " in out
+    assert "-q, --quiet" in out
+    assert "-v, --verbose" in out
 
 
 def test_help_needs_no_heavy_import() -> None:

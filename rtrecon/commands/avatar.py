@@ -44,7 +44,8 @@ class AvatarConfig(ModelConfig):
     ]
     """A picture, a take, a video file, a camera's number, an address or `demo`."""
     out: Annotated[
-        list[Path], tyro.conf.arg(metavar="FILE.{glb,vrm,obj,usdz}", help_behavior_hint="")
+        list[Path],
+        tyro.conf.arg(metavar="FILE.{glb,vrm,obj,usdz}", help_behavior_hint="", aliases=("-o",)),
     ]
     """File to write; give it several times for several formats."""
     face: int = 0

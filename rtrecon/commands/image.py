@@ -45,7 +45,7 @@ class ImageConfig(ModelConfig):
         tyro.conf.Positional[list[str]], tyro.conf.arg(metavar="PATHS", help_behavior_hint="")
     ]
     """Pictures, folders of pictures, or quoted globs such as 'photos/**/*.jpg'."""
-    out: Path = Path("rtrecon-out")
+    out: Annotated[Path, tyro.conf.arg(aliases=("-o",))] = Path("rtrecon-out")
     """Folder for the files; made when it is missing."""
     formats: str = "glb,png"
     """What to write a face, of ply,obj,glb,stl,3mf,npz,png (png: preview; stl, 3mf: for

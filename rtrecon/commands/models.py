@@ -12,7 +12,14 @@ from typing import Annotated, Literal
 
 import tyro
 
-from rtrecon.config import CommonConfig, OptionalInt, OptionalPath, OptionalText, Precision
+from rtrecon.config import (
+    CommonConfig,
+    OptionalInt,
+    OptionalOut,
+    OptionalPath,
+    OptionalText,
+    Precision,
+)
 from rtrecon.console import Progress, say
 from rtrecon.errors import RtreconError, UserError
 from rtrecon.shown import plain
@@ -46,7 +53,7 @@ class ExportConfig(CommonConfig):
 
     checkpoint: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ID|DIR")]
     """Hub id such as Intel/dpt-hybrid-midas, or a folder with config.json and safetensors."""
-    out: OptionalPath = None
+    out: OptionalOut = None
     """Folder to write (default: the user's models folder, under the checkpoint's name)."""
     size: Annotated[
         tuple[int, int] | None,

@@ -54,7 +54,9 @@ class RunConfig(ModelConfig):
     """Process each frame of a file, as fast as possible, instead of at the file's own rate."""
     out: Annotated[
         list[str],
-        tyro.conf.arg(metavar="NAME[:TARGET][?key=value]", help_behavior_hint=_NO_DEFAULT),
+        tyro.conf.arg(
+            metavar="NAME[:TARGET][?key=value]", help_behavior_hint=_NO_DEFAULT, aliases=("-o",)
+        ),
     ] = field(default_factory=list)
     """Where results go; give it several times for several outputs. `rtrecon outputs` lists them."""
     record: OptionalPath = None

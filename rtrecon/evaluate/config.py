@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from rtrecon.config import ModelConfig, OptionalInt, OptionalPath
+from rtrecon.config import ModelConfig, OptionalInt, OptionalOut, OptionalPath
 from rtrecon.errors import UserError
 
 __all__ = ["BASELINES", "EvalConfig"]
@@ -38,7 +38,7 @@ class EvalConfig(ModelConfig):
     """Score the first so many frames alone."""
     json: OptionalPath = None
     """Write all figures, each frame's too, to this JSON file."""
-    out: OptionalPath = None
+    out: OptionalOut = None
     """Write a plot over the frames and an error map per frame into this folder."""
 
     def __post_init__(self) -> None:

@@ -1,0 +1,77 @@
+"""Which commands there are: where the options and the function of each are."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["COMMANDS", "Command"]
+
+
+class Command(NamedTuple):
+    """Where a command's options and its function are; both are imported only when asked for."""
+
+    config: str
+    function: str
+    summary: str
+    lists: bool = False  # lists are given as --faces 1 2 4, else by repeating the option
+
+
+COMMANDS = {
+    "run": Command(
+        "rtrecon.commands.run:RunConfig",
+        "rtrecon.commands.run:run",
+        "reconstruct faces live from a camera, file or stream",
+    ),
+    "image": Command(
+        "rtrecon.commands.image:ImageConfig",
+        "rtrecon.commands.image:run_image",
+        "reconstruct the faces of pictures: meshes, depth, previews",
+    ),
+    "avatar": Command(
+        "rtrecon.commands.avatar:AvatarConfig",
+        "rtrecon.commands.avatar:run_avatar",
+        "make a person's head, rigged: GLB, VRM, OBJ, USDZ",
+    ),
+    "eval": Command(
+        "rtrecon.evaluate.config:EvalConfig",
+        "rtrecon.commands.eval:run_eval",
+        "score models against measured depth",
+    ),
+    "bench": Command(
+        "rtrecon.bench.config:BenchConfig",
+        "rtrecon.commands.bench:run_bench",
+        "measure what runs at which rate here, and where the time goes",
+        lists=True,
+    ),
+    "models": Command(
+        "rtrecon.commands.models:ModelsConfig",
+        "rtrecon.commands.models:run_models",
+        "list, export, build, verify and remove depth models",
+    ),
+    "outputs": Command(
+        "rtrecon.commands.outputs:OutputsConfig",
+        "rtrecon.commands.outputs:run_outputs",
+        "list what results can go to, and what each needs",
+    ),
+    "take": Command(
+        "rtrecon.commands.take:TakeConfig",
+        "rtrecon.commands.take:run_take",
+        "say what is in a take, or write it as CSV, BVH or an animated GLB",
+    ),
+    "avatar-check": Command(
+        "rtrecon.commands.avatar_check:AvatarCheckConfig",
+        "rtrecon.commands.avatar_check:run_avatar_check",
+        "play known moves to an avatar, and say what must be seen",
+        lists=True,
+    ),
+    "calibrate": Command(
+        "rtrecon.commands.calibrate:CalibrateConfig",
+        "rtrecon.commands.calibrate:run_calibrate",
+        "learn what is neutral for a person, for avatars",
+    ),
+    "doctor": Command(
+        "rtrecon.commands.doctor:DoctorConfig",
+        "rtrecon.commands.doctor:run_doctor",
+        "say what works on this machine, and what mends the rest",
+    ),
+}
