@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from rtrecon.capture.pictures import read_picture
-from rtrecon.draw.overlay import put_text
+from rtrecon.draw.marks import put_text
 from rtrecon.draw.raster import render_views
 from rtrecon.mesh.face_mesh import face_mesh
 from rtrecon.pipeline import Reconstructor

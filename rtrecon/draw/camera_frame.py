@@ -6,7 +6,7 @@ from typing import Literal
 
 import cv2
 
-from rtrecon.draw.overlay import draw_overlay, shrink
+from rtrecon.draw.marks import draw_overlay, shrink
 from rtrecon.draw.raster import BACKGROUND
 from rtrecon.draw.state import ViewFrame
 from rtrecon.draw.turning import TurningHead

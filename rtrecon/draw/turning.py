@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rtrecon.draw.overlay import put_large
+from rtrecon.draw.marks import put_large
 from rtrecon.draw.raster import BACKGROUND, orbit, paint
 from rtrecon.geometry.mesh import UInt8Array
 from rtrecon.geometry.reconstruction import FaceReconstruction

@@ -10,9 +10,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rtrecon.draw.overlay import draw_overlay
+from rtrecon.draw.composed import PreviewWriter
+from rtrecon.draw.marks import draw_overlay
 from rtrecon.draw.png import encode_png, write_png
-from rtrecon.draw.preview import PreviewWriter
 from rtrecon.draw.state import ViewFrame
 from rtrecon.draw.turning import cut_out
 from rtrecon.errors import ArgumentError, OutputError

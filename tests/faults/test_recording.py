@@ -251,7 +251,7 @@ def test_a_picture_that_cannot_be_drawn_does_not_cost_the_others(
     def fail(*_: object) -> None:
         raise ValueError("it cannot be drawn")
 
-    monkeypatch.setattr("rtrecon.draw.preview.compose", fail)
+    monkeypatch.setattr("rtrecon.draw.composed.compose", fail)
     with pytest.raises(ValueError, match="drawn"):
         recorder.write(result(9, t_capture_ns=200_000_000_000))
     recorder.close()

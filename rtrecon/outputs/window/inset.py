@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rtrecon.draw.overlay import draw_overlay, put_large, put_text, shrink
+from rtrecon.draw.marks import draw_overlay, put_large, put_text, shrink
 from rtrecon.draw.raster import BACKGROUND
 from rtrecon.draw.state import ViewFrame
 from rtrecon.outputs.window.plate import Plate

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from rtrecon.draw.preview import PreviewWriter, compose, depth_picture
+from rtrecon.draw.composed import PreviewWriter, compose, depth_picture
 from rtrecon.draw.state import ViewFrame
 from rtrecon.draw.turning import TurningHead
 from rtrecon.errors import OutputError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtrecon.draw.overlay import draw_overlay, put_text, shrink
+from rtrecon.draw.marks import draw_overlay, put_text, shrink
 from tests.draw.heads import FIGURES, head, picture_of
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from rtrecon.draw.overlay import draw_overlay, put_text, shrink
+from rtrecon.draw.marks import draw_overlay, put_text, shrink
 from rtrecon.draw.raster import BACKGROUND
 from rtrecon.draw.state import ViewFrame
 from rtrecon.draw.turning import TurningHead, largest
