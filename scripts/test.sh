@@ -3,8 +3,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/environment.sh
-set_up_environment "$(runtime_extra)" window dev train export
-"$VENV_PYTHON" -m ruff check rtrecon tools benchmarks tests
-"$VENV_PYTHON" -m ruff format --check rtrecon tools benchmarks tests
+set_up_environment "$(runtime_extra)" window dev train export examples
+"$VENV_PYTHON" -m ruff check rtrecon tools benchmarks examples tests
+"$VENV_PYTHON" -m ruff format --check rtrecon tools benchmarks examples tests
 "$VENV_PYTHON" -m mypy
 exec "$VENV_PYTHON" -m pytest "$@"
