@@ -1,0 +1,148 @@
+// The whole live head: one mesh of fixed topology, the picture laid on it where it was seen.
+
+import * as THREE from "three";
+import { FRAGMENT, solidAndLines } from "./surface_material.js";
+
+const VERTEX = /* glsl */ `
+in float share;
+in vec3 tint;
+uniform mat4 T_seen;   // T_camera_head of the result: the picture is projected from there
+out vec3 seen;         // camera frame
+out vec3 normal_view;
+out vec3 normal_seen;
+out float share_;
+out vec3 tint_;
+
+void main() {
+  seen = (T_seen * vec4(position, 1.0)).xyz;
+  normal_view = normalMatrix * normal;
+  normal_seen = mat3(T_seen) * normal;
+  share_ = share;
+  tint_ = tint;
+  gl_Position = projectionMatrix * modelViewMatrix * vec4(position, 1.0);
+}`;
+
+const FRAGMENT_MAIN = /* glsl */ `
+precision highp float;
+${FRAGMENT}
+uniform sampler2D picture;
+uniform vec4 K;           // fx, fy, cx, cy
+uniform vec3 M[2];        // rows: pixel of the picture to pixel of the crop
+uniform float crop_px;
+uniform float textured;   // 0: no picture yet
+in vec3 seen;
+in vec3 normal_view;
+in vec3 normal_seen;
+in float share_;
+in vec3 tint_;
+out vec4 color;
+
+void main() {
+  dissolve();
+  vec3 pixel = vec3(K.xy * seen.xy / seen.z + K.zw, 1.0);
+  vec2 uv = (vec2(dot(M[0], pixel), dot(M[1], pixel)) + 0.5) / crop_px;
+  float inside = float(all(greaterThan(uv, vec2(0.0))) && all(lessThan(uv, vec2(1.0))));
+  // What faces away from the camera is a little darker: nothing lit it.
+  float facing = clamp(-normalize(normal_seen).z, -0.7, 0.3);
+  vec3 base = tint_ * (1.0 - 0.3 * (0.3 - facing));
+  vec3 painted = mix(base, texture(picture, uv).rgb, clamp(share_, 0.0, 1.0) * inside * textured);
+  color = vec4(colored(painted, seen.z, normalize(normal_view)), 1.0);
+}`;
+
+export class HeadSurface {
+  #hasTint = false;
+
+  /**
+   * @param {PictureTexture} picture of the crop
+   * @param {{rest: Float32Array, triangles: Uint16Array, count: number}} topology
+   */
+  constructor(picture, shared, topology) {
+    const { rest, triangles, count } = topology;
+    this.geometry = new THREE.BufferGeometry();
+    const dynamic = (values, size, normalized = false) =>
+      new THREE.BufferAttribute(values, size, normalized).setUsage(THREE.DynamicDrawUsage);
+    this.position = dynamic(Float32Array.from(rest), 3);
+    this.normal = dynamic(new Float32Array(count * 3), 3);
+    this.share = dynamic(new Uint8Array(count), 1, true);
+    this.tint = dynamic(new Uint8Array(count * 3).fill(150), 3, true);
+    this.geometry.setAttribute("position", this.position);
+    this.geometry.setAttribute("normal", this.normal);
+    this.geometry.setAttribute("share", this.share);
+    this.geometry.setAttribute("tint", this.tint);
+    this.geometry.setIndex(new THREE.BufferAttribute(triangles, 1));
+    this.triangles = triangles;
+    this.uniforms = {
+      ...shared,
+      T_seen: { value: new THREE.Matrix4() },
+      picture: { value: picture.texture },
+      K: { value: new THREE.Vector4() },
+      M: { value: [new THREE.Vector3(), new THREE.Vector3()] },
+      crop_px: { value: 1 },
+      textured: { value: 0 },
+    };
+    const parameters = { vertexShader: VERTEX, fragmentShader: FRAGMENT_MAIN, uniforms: this.uniforms };
+    Object.assign(this, solidAndLines(this.geometry, parameters));
+    this.object3D = this.group;
+    this.object3D.matrixAutoUpdate = false;
+    this.object3D.visible = false;
+  }
+
+  /** Whether colours came for what the picture does not show. */
+  get hasTint() {
+    return this.#hasTint;
+  }
+
+  /**
+   * @param {object} face of a decoded result, with a head
+   * @param {number[]} K of the result
+   * @param {boolean} textured its picture is in the texture
+   */
+  update(face, K, textured) {
+    const { head } = face;
+    this.position.array.set(head.positions);
+    this.position.needsUpdate = true;
+    normals(head.positions, this.triangles, this.normal.array);
+    this.normal.needsUpdate = true;
+    this.share.array.set(head.share);
+    this.share.needsUpdate = true;
+    if (head.tint) {
+      this.tint.array.set(head.tint);
+      this.tint.needsUpdate = true;
+      this.#hasTint = true;
+    }
+    const [R, t] = [head.R, head.t];
+    this.object3D.matrix.set(R[0], R[1], R[2], t[0], R[3], R[4], R[5], t[1], R[6], R[7], R[8], t[2], 0, 0, 0, 1);
+    this.object3D.matrixWorldNeedsUpdate = true;
+    this.uniforms.T_seen.value.copy(this.object3D.matrix);
+    this.uniforms.K.value.set(...K);
+    const M = face.M;
+    this.uniforms.M.value[0].set(M[0], M[1], M[2]);
+    this.uniforms.M.value[1].set(M[3], M[4], M[5]);
+    this.uniforms.crop_px.value = face.crop_px;
+    this.uniforms.textured.value = textured ? 1 : 0;
+  }
+
+  dispose() {
+    this.geometry.dispose();
+    this.material.dispose();
+    this.lines.dispose();
+  }
+}
+
+/** Normals of vertices, weighted by the area of their triangles, into `out`. */
+export function normals(p, triangles, out) {
+  out.fill(0);
+  for (let k = 0; k < triangles.length; k += 3) {
+    const a = triangles[k] * 3, b = triangles[k + 1] * 3, c = triangles[k + 2] * 3;
+    const ux = p[b] - p[a], uy = p[b + 1] - p[a + 1], uz = p[b + 2] - p[a + 2];
+    const vx = p[c] - p[a], vy = p[c + 1] - p[a + 1], vz = p[c + 2] - p[a + 2];
+    const nx = uy * vz - uz * vy, ny = uz * vx - ux * vz, nz = ux * vy - uy * vx;
+    out[a] += nx; out[a + 1] += ny; out[a + 2] += nz;
+    out[b] += nx; out[b + 1] += ny; out[b + 2] += nz;
+    out[c] += nx; out[c + 1] += ny; out[c + 2] += nz;
+  }
+  for (let k = 0; k < out.length; k += 3) {
+    const length = Math.hypot(out[k], out[k + 1], out[k + 2]) || 1;
+    out[k] /= length; out[k + 1] /= length; out[k + 2] /= length;
+  }
+}

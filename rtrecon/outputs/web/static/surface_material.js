@@ -1,0 +1,127 @@
+// What both surfaces of a face share: looks, light, the way they come and go.
+
+import * as THREE from "three";
+
+export const LOOKS = { picture: 0, depth: 1, clay: 2 };
+const COME_S = 0.25;
+const GO_S = 0.7;
+
+/** GLSL: `colored(...)` and `dissolve()`; expects the uniforms of `uniforms()`. */
+export const FRAGMENT = /* glsl */ `
+uniform int look;
+uniform float shown;        // 1: there; 0: gone
+uniform float middle_m;     // depth of the middle of the face's front
+uniform vec3 lineColor;
+uniform float lines;        // 1: this draws the lines of a wireframe
+
+vec3 inferno(float t) {
+  return vec3(0.0002, 0.0017, -0.0195) + t * (vec3(0.1065, 0.5640, 3.9327)
+    + t * (vec3(11.6025, -3.9729, -15.9424) + t * (vec3(-41.7040, 17.4364, 44.3541)
+    + t * (vec3(77.1629, -33.4024, -81.8073) + t * (vec3(-71.3194, 32.6261, 73.2095)
+    + t * vec3(25.1311, -12.2427, -23.0703))))));
+}
+
+vec3 clay(vec3 n) {
+  float key = max(dot(n, normalize(vec3(-0.45, 0.5, 0.72))), 0.0);
+  float rim = pow(1.0 - clamp(n.z, 0.0, 1.0), 3.0) * max(dot(n, normalize(vec3(0.8, 0.35, -0.3))), 0.0);
+  float sky = 0.5 + 0.5 * n.y;
+  vec3 light = mix(vec3(0.11, 0.10, 0.11), vec3(0.22, 0.24, 0.28), sky) + vec3(0.98, 0.93, 0.86) * key;
+  return vec3(0.82, 0.77, 0.72) * light * 0.92 + vec3(0.35, 0.5, 0.8) * rim;
+}
+
+vec3 byDepth(float z_m) {
+  return inferno(clamp(1.0 - (z_m - (middle_m - 0.09)) / 0.16, 0.0, 1.0));
+}
+
+vec3 colored(vec3 picture, float z_m, vec3 normal_view) {
+  if (lines > 0.5) return look == 1 ? byDepth(z_m) * 1.1 + 0.05 : lineColor * (0.45 + 0.55 * clamp(normal_view.z, 0.0, 1.0));
+  if (look == 1) return byDepth(z_m);
+  if (look == 2) return clay(normal_view);
+  return picture;
+}
+
+void dissolve() {
+  if (shown >= 1.0) return;
+  vec2 at = floor(gl_FragCoord.xy);
+  float noise = fract(52.9829189 * fract(0.06711056 * at.x + 0.00583715 * at.y));
+  if (noise >= shown) discard;
+}
+`;
+
+export function uniforms() {
+  return {
+    look: { value: LOOKS.picture },
+    shown: { value: 0 },
+    middle_m: { value: 0.5 },
+    lineColor: { value: new THREE.Color(0x7fd4c1) },
+    lines: { value: 0 },
+  };
+}
+
+/**
+ * The solid mesh and, over it, its lines: two meshes of one geometry.
+ *
+ * @param {THREE.BufferGeometry} geometry
+ * @param {object} parameters of a ShaderMaterial
+ */
+export function solidAndLines(geometry, parameters) {
+  const material = new THREE.ShaderMaterial({
+    glslVersion: THREE.GLSL3,
+    ...parameters,
+    polygonOffset: true,
+    polygonOffsetFactor: 1,
+    polygonOffsetUnits: 1,
+  });
+  const lines = new THREE.ShaderMaterial({
+    glslVersion: THREE.GLSL3,
+    ...parameters,
+    uniforms: { ...parameters.uniforms, lines: { value: 1 } },
+    wireframe: true,
+  });
+  const group = new THREE.Group();
+  const solid = new THREE.Mesh(geometry, material);
+  const wire = new THREE.Mesh(geometry, lines);
+  for (const mesh of [solid, wire]) mesh.frustumCulled = false;
+  wire.visible = false;
+  group.add(solid, wire);
+  return { group, solid, wire, material, lines };
+}
+
+/** A JPEG as a texture whose row 0 is the picture's top; the one before it goes on until then. */
+export class PictureTexture {
+  texture = new THREE.Texture();
+
+  constructor() {
+    this.texture.minFilter = this.texture.magFilter = THREE.LinearFilter;
+    this.texture.generateMipmaps = false;
+    this.texture.flipY = false;
+  }
+
+  /** @param {ImageBitmap} bitmap who calls this gives it away */
+  set(bitmap) {
+    const before = this.texture.image;
+    if (before && (before.width !== bitmap.width || before.height !== bitmap.height)) this.texture.dispose();
+    this.texture.image = bitmap;
+    this.texture.needsUpdate = true;
+    before?.close?.();
+  }
+
+  dispose() {
+    this.texture.image?.close?.();
+    this.texture.dispose();
+  }
+}
+
+/** From 0 to 1 and back, in the time it takes. */
+export class Presence {
+  value = 0;
+  goal = 0;
+
+  /** @returns {boolean} whether it changed */
+  update(dt_s) {
+    if (this.value === this.goal) return false;
+    const step = dt_s / (this.goal > this.value ? COME_S : GO_S);
+    this.value = this.goal > this.value ? Math.min(this.goal, this.value + step) : Math.max(this.goal, this.value - step);
+    return true;
+  }
+}
