@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
 import io
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from rtrecon._version import __version__
-from rtrecon.commands.table import COMMANDS, Command
+from rtrecon.commands.table import COMMANDS, Command, config_types, load
 from rtrecon.console import LogHandler, note_interrupts, raise_if_interrupted
 from rtrecon.errors import ArgumentError, RtreconError
 from rtrecon.shown import hide_secrets
@@ -59,8 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     try:
         _set_up_logging(quiet=quiet, verbose=verbose, debug=debug)
-        config = _parse(command, name, arguments[1:])
-        function = _load(command.function)
+        config = _with_options(_parse(command, name, arguments[1:]), name, arguments[1:])
+        function = load(command.function)
         raise_if_interrupted()
         return int(function(config))
     except RtreconError as error:
@@ -92,14 +91,16 @@ def _parse(command: Command, name: str, arguments: list[str]) -> Any:
 
     if any("\0" in argument for argument in arguments):
         raise ArgumentError("an option has a NUL character in it, which no name can have")
-    markers = () if command.lists else (tyro.conf.UseAppendAction,)
+    markers = [] if command.lists else [tyro.conf.UseAppendAction]
+    if not any(argument.startswith("--no-") for argument in arguments):
+        markers.append(tyro.conf.FlagCreatePairsOff)
 
     def parse(given: list[str]) -> Any:
         return tyro.cli(
-            _load(command.config),
+            load(command.config),
             prog=f"rtrecon {name}",
             args=given,
-            config=(tyro.conf.FlagCreatePairsOff, *markers),
+            config=markers,
         )
 
     shown = [hide_secrets(argument) for argument in arguments]
@@ -112,6 +113,31 @@ def _parse(command: Command, name: str, arguments: list[str]) -> Any:
     except SystemExit:
         parse(shown)
         raise
+
+
+def _with_options(config: Any, name: str, arguments: list[str]) -> Any:
+    """What the command line says, and the user's files where it says nothing."""
+    from rtrecon import options_file
+
+    asked = config.config
+    if asked is not None and str(asked) == options_file.NONE:
+        return config
+    nearest = options_file.read_options(asked, COMMANDS) if asked is not None else None
+    own = options_file.read_options(options_file.user_options_path(), COMMANDS, must=False)
+    files = [file for file in (nearest, own) if file is not None]
+    if not files:
+        return config
+    configs = config_types(load(COMMANDS[name].config))
+    sub = next(sub for sub, kind in configs.items() if type(config) is kind)
+    config, places = options_file.with_options(
+        config, [name, *filter(None, [sub])], arguments, files
+    )
+    _set_up_logging(quiet=config.quiet, verbose=config.verbose, debug=config.debug)
+    for file in files:
+        used = [option.replace("_", "-") for option, path in places.items() if path == file.path]
+        if used:
+            logger.info("options of %s: %s", file.path, ", ".join(used))
+    return config
 
 
 def _open_closed_streams() -> None:
@@ -127,12 +153,6 @@ def _open_closed_streams() -> None:
         if getattr(sys, name) is None:
             mode = "r" if number == 0 else "w"
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123
-
-
-def _load(spec: str) -> Callable[..., Any]:
-    module, _, name = spec.partition(":")
-    loaded: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    return loaded
 
 
 def _is_of_an_interrupt(error: BaseException) -> bool:

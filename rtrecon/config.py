@@ -45,6 +45,8 @@ class CommonConfig:
     """Say more of what is done."""
     debug: bool = False
     """As --verbose, with tracebacks for errors and what libraries print."""
+    config: OptionalPath = None
+    """Options from this TOML file before those of the user's own; none: from no file."""
 
 
 @dataclass(kw_only=True)

@@ -17,6 +17,7 @@ LAYERS = """
 errors _version shown telemetry json_text intrinsics_file types
 assets buffers console files gltf host plugins threads
 config stats
+options_file
 capture
 faces
 depth

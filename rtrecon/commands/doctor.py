@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from rtrecon.commands.table import COMMANDS, config_types, load
 from rtrecon.config import CommonConfig
 from rtrecon.console import say
 from rtrecon.errors import MissingExtraError, RtreconError
@@ -23,41 +25,80 @@ _SIGNS = {"ok": "ok     ", "absent": "absent ", "broken": "BROKEN "}
 class DoctorConfig(CommonConfig):
     """Say what works on this machine, and what mends the rest."""
 
+    all: bool = False
+    """Say all that was looked at, not only what most people need."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at: absent is not needed, broken is."""
+    """One thing looked at: absent is not needed, broken is; ``is_detail`` few want to know."""
 
     state: Literal["ok", "absent", "broken"]
     subject: str
     detail: str = ""
     remedy: str = ""
+    is_detail: bool = False
 
 
 def run_doctor(config: DoctorConfig) -> int:
-    """Print all findings; 1 if something that is needed is broken."""
-    broken = False
-    for finding in findings():
-        broken |= finding.state == "broken"
-        if config.quiet and finding.state != "broken":
+    """Print the findings; 1 if something that is needed is broken."""
+    broken, left_out = False, 0
+    for finding in findings(config, everything=config.all):
+        is_broken = finding.state == "broken"
+        broken |= is_broken
+        if not is_broken and (config.quiet or (finding.is_detail and not config.all)):
+            left_out += 1
             continue
         say(_SIGNS[finding.state] + plain(f"{finding.subject}: {finding.detail}"))
         if finding.remedy and finding.state != "ok":
             say(f"           mend: {plain(finding.remedy)}")
+    if left_out and not config.quiet:
+        say(f"{left_out} more, fine or not needed by most: rtrecon doctor --all")
     return 1 if broken else 0
 
 
-def findings() -> Iterator[Finding]:
-    """Look at versions, processor, cameras, display, providers and models, in that order."""
+def findings(config: DoctorConfig | None = None, *, everything: bool = True) -> Iterator[Finding]:
+    """Look at versions, options, processor, cameras, display, providers and models, in that order.
+
+    Without ``everything``, what takes seconds and few need is not looked at.
+    """
     from rtrecon.host import versions
 
     yield Finding("ok", "versions", ", ".join(f"{k} {v}" for k, v in versions().items()))
+    yield from _options(DoctorConfig() if config is None else config)
     yield _processor()
     yield from _cameras()
     yield _display()
     yield _window()
-    yield from _providers()
+    yield from _providers(everything=everything)
     yield from _models()
+
+
+def _options(config: DoctorConfig) -> Iterator[Finding]:
+    """The files of options that are in use, each looked at as a whole."""
+    from rtrecon.options_file import NONE, check_options, read_options, user_options_path
+
+    own, asked = user_options_path(), config.config
+    if asked is not None and str(asked) == NONE:
+        yield Finding("ok", "options", "from the command line alone, by --config none")
+        return
+    for path in (asked, own):
+        if path is None:
+            continue
+        subject = "options" if path == own else "options of --config"
+        try:
+            file = read_options(path, COMMANDS, must=path != own)
+            if file is None:
+                detail = f"no file of your own; it would be {path}"
+                yield Finding("ok", subject, detail, is_detail=True)
+                continue
+            for name in file.tables:
+                if name in COMMANDS:
+                    check_options(file, name, config_types(load(COMMANDS[name].config)))
+        except RtreconError as error:
+            yield Finding("broken", subject, str(error), f"mend or remove {path}")
+        else:
+            yield Finding("ok", subject, f"{path}: {', '.join(file.tables) or 'empty'}")
 
 
 def _processor() -> Finding:
@@ -66,7 +107,7 @@ def _processor() -> Finding:
 
     threads = f"{default_threads()} threads for the depth model (--threads)"
     cores = f"{platform.machine()}, {usable_cores()} cores"
-    return Finding("ok", "processor", f"{cores}; {threads}")
+    return Finding("ok", "processor", f"{cores}; {threads}", is_detail=True)
 
 
 def _cameras() -> Iterator[Finding]:
@@ -120,7 +161,7 @@ def _window() -> Finding:
     return Finding("ok", "Open3D", str(open3d.__version__))
 
 
-def _providers() -> Iterator[Finding]:
+def _providers(*, everything: bool) -> Iterator[Finding]:
     from rtrecon.depth.model import load_depth_model
     from rtrecon.depth.session import PROVIDERS
     from rtrecon.depth.store import list_models
@@ -135,11 +176,14 @@ def _providers() -> Iterator[Finding]:
             duration_ms = model.warmup()
         except RtreconError as error:
             state: Literal["absent", "broken"] = "broken" if name == "cpu" else "absent"
-            yield Finding(state, f"provider {name}", str(error))
+            # Who has a card wants to know why it is idle.
+            wanted = name == "cuda" and shutil.which("nvidia-smi") is not None
+            yield Finding(state, f"provider {name}", str(error), is_detail=not wanted)
         else:
             detail = f"{model.name} {model.precision} in {duration_ms:.1f} ms a face"
             yield Finding("ok", f"provider {name}", f"{detail}, {model.threads} threads")
-    yield _torch_provider(models)
+    if everything:
+        yield _torch_provider(models)
 
 
 def _torch_provider(models: Mapping[str, Path]) -> Finding:
@@ -182,7 +226,7 @@ def _models() -> Iterator[Finding]:
     except RtreconError as error:
         yield Finding("broken", "model mtcnn", str(error), "reinstall rtrecon")
     else:
-        yield Finding("ok", "model mtcnn", "hashes match")
+        yield Finding("ok", "model mtcnn", "hashes match", is_detail=True)
     try:
         for name in ASSETS:
             read_asset(name)
@@ -201,5 +245,7 @@ def _models() -> Iterator[Finding]:
             yield Finding("broken", f"model {name}", str(error), f"put it again into {folder}")
         else:
             said = "hash matches" if hashed else "no hash to compare with"
-            yield Finding("ok", f"model {name}", f"{manifest.kind}, {said}, {folder}")
-    yield Finding("ok", "folder for your models", str(user_models_folder()))
+            detail = f"{manifest.kind}, {said}, {folder}"
+            yield Finding("ok", f"model {name}", detail, is_detail=name == "face-dpt")
+    users = str(user_models_folder())
+    yield Finding("ok", "folder for your models", users, is_detail=True)

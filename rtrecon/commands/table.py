@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import importlib
+from collections.abc import Callable
+from typing import Any, NamedTuple, get_args
 
-__all__ = ["COMMANDS", "Command"]
+__all__ = ["COMMANDS", "Command", "config_types", "load"]
 
 
 class Command(NamedTuple):
@@ -75,3 +77,21 @@ COMMANDS = {
         "say what works on this machine, and what mends the rest",
     ),
 }
+
+
+def config_types(config: Any) -> dict[str, type[Any]]:
+    """The classes of options of a command, by subcommand; by "" that of a command without."""
+    if isinstance(config, type):
+        return {"": config}
+    found = {}
+    for choice in get_args(config):
+        kind, *marks = get_args(choice)
+        found[next(str(mark.name) for mark in marks if hasattr(mark, "name"))] = kind
+    return found
+
+
+def load(spec: str) -> Callable[..., Any]:
+    """What ``package.module:name`` says, imported now."""
+    module, _, name = spec.partition(":")
+    loaded: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return loaded

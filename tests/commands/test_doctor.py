@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from rtrecon.commands import doctor
 from rtrecon.commands.doctor import DoctorConfig, findings, run_doctor
 from rtrecon.depth import store
 
@@ -62,3 +63,20 @@ def test_missing_camera_names_the_remedy(user_folder, monkeypatch) -> None:
     camera = _found("camera")
     assert camera.state == "absent"
     assert "/dev/video" in camera.remedy
+
+
+def test_short_unless_all_is_asked_for(monkeypatch, capsys) -> None:
+    found = [
+        doctor.Finding("ok", "camera 0"),
+        doctor.Finding("absent", "provider coreml", "no Mac", is_detail=True),
+        doctor.Finding("broken", "model mine", "damaged", "mend it", is_detail=True),
+    ]
+    monkeypatch.setattr(doctor, "findings", lambda *_, **__: iter(found))
+    assert run_doctor(DoctorConfig()) == 1
+    short = capsys.readouterr().out
+    assert "camera 0" in short
+    assert "coreml" not in short
+    assert "BROKEN model mine" in short
+    assert "1 more" in short
+    assert run_doctor(DoctorConfig(all=True)) == 1
+    assert "coreml" in capsys.readouterr().out
