@@ -1,0 +1,164 @@
+"""A server and a browser of one's own: what tests of the page and its figures begin with."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import simplejpeg
+import time_code
+
+CHROMIUM = os.environ.get("RTRECON_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+START_S = 60.0
+STOP_S = 15.0
+SOFTWARE_GL = ("--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader")
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Server:
+    """``rtrecon serve`` in a process of its own, loopback alone, no browser opened."""
+
+    arguments: Sequence[str] = ()
+    port: int = field(default_factory=free_port)
+    environment: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[str] | None = None
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """The page's address."""
+        return f"http://127.0.0.1:{self.port}/"
+
+    def start(self) -> Server:
+        """Start it (again, on the same port), and wait until it answers."""
+        command = [sys.executable, "-m", "rtrecon", "serve", *self.arguments]
+        command += ["--no-open", "--port", str(self.port)]
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, **self.environment},
+        )
+        threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
+        until_s = time.monotonic() + START_S
+        while True:
+            with contextlib.suppress(OSError), urllib.request.urlopen(self.url, timeout=5):
+                return self
+            if self.process.poll() is not None or time.monotonic() > until_s:
+                self.stop()
+                raise RuntimeError("the server did not come up:\n" + "".join(self.said))
+            time.sleep(0.1)
+
+    def stop(self, how: int = signal.SIGINT) -> int:
+        """End it as Ctrl-C does; gives the exit code."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            return self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise RuntimeError("the server did not end:\n" + "".join(self.said)) from None
+
+    def _listen(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        self.said.extend(process.stdout)
+
+    def __enter__(self) -> Server:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def why_no_browser() -> str:
+    """Why no browser can be started here; empty where one can."""
+    try:
+        import playwright.sync_api  # noqa: F401
+    except ImportError:
+        return "no playwright: pip install playwright"
+    if not Path(CHROMIUM).is_file():
+        return f"no Chromium at {CHROMIUM}: RTRECON_CHROMIUM=PATH names another"
+    return ""
+
+
+@contextlib.contextmanager
+def chromium(clip: Path | None = None, *, flags: Sequence[str] = ()) -> Iterator[Any]:
+    """A headless Chromium with software GL, and with a clip for its camera; playwright's Browser.
+
+    Without a clip nobody answers for the user: the camera is what the context's permissions say.
+    """
+    from playwright.sync_api import sync_playwright
+
+    arguments = [*SOFTWARE_GL, "--mute-audio", "--disable-gpu-vsync", *flags]
+    if clip is not None:
+        arguments += [
+            "--use-fake-ui-for-media-stream",
+            "--use-fake-device-for-media-stream",
+            f"--use-file-for-fake-video-capture={clip}",
+        ]
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+JS_WATCH_RESULTS = """
+// rtreconResults: what is drawn from now on, the newest thousand, with the picture as base64.
+window.rtreconWatchResults = () => {
+  window.rtreconResults = [];
+  const debug = window.rtreconDebug;
+  debug.on_drawn = ({seq, header, bytes, transport, received_ms, drawn_ms, message}) => {
+    let picture = null;
+    if (header.picture) {
+      const start = 8 + new DataView(message).getUint32(4, true) + header.picture[0];
+      const jpeg = new Uint8Array(message, start, header.picture[1]);
+      picture = btoa(jpeg.reduce((text, byte) => text + String.fromCharCode(byte), ''));
+    }
+    window.rtreconResults.push({seq, header, bytes, transport, received_ms, drawn_ms, picture});
+    if (window.rtreconResults.length > 1000) window.rtreconResults.shift();
+  };
+};
+"""
+"""Defines ``window.rtreconWatchResults`` in our page, on its ``rtreconDebug``."""
+
+
+def drawn_results(page: Any, *, clear: bool = True) -> list[dict[str, Any]]:
+    """What was drawn since `JS_WATCH_RESULTS` began, or since this was asked for last.
+
+    Keys as in docs/web.md, and ``number``: the time code in its layer "picture", None without.
+    """
+    take = "window.rtreconResults.splice(0)" if clear else "window.rtreconResults"
+    results: list[dict[str, Any]] = page.evaluate(take)
+    for result in results:
+        jpeg = result.pop("picture")
+        result["number"] = None
+        if jpeg is not None:
+            image = simplejpeg.decode_jpeg(base64.b64decode(jpeg), "BGR")
+            result["number"] = time_code.read(image)
+            result["picture_size"] = image.shape[1::-1]
+    return results
