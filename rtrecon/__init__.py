@@ -12,6 +12,7 @@ from rtrecon import telemetry
 from rtrecon._version import __version__
 
 if TYPE_CHECKING:
+    from rtrecon import draw
     from rtrecon.capture.source import Source
     from rtrecon.capture.sources import open_source
     from rtrecon.capture.thread import CaptureStats, CaptureThread
@@ -47,7 +48,16 @@ if TYPE_CHECKING:
     from rtrecon.result import Figures, LiveResult
     from rtrecon.session import LiveSession, live
     from rtrecon.stats import FrameTimes, RunStats, Samples
-    from rtrecon.types import Expression, EyeAngles, Face, Frame, Gaze, Intrinsics, TrackedFace
+    from rtrecon.types import (
+        EulerAngles,
+        Expression,
+        EyeAngles,
+        Face,
+        Frame,
+        Gaze,
+        Intrinsics,
+        TrackedFace,
+    )
 
 telemetry.turn_off()
 
@@ -58,6 +68,7 @@ __all__ = [
     "CaptureThread",
     "Crop",
     "DataError",
+    "EulerAngles",
     "Expression",
     "EyeAngles",
     "Face",
@@ -97,6 +108,7 @@ __all__ = [
     "UserError",
     "__version__",
     "detect_faces",
+    "draw",
     "fit_head",
     "fit_heads",
     "live",
@@ -144,6 +156,7 @@ _NAMES = {
     "rtrecon.session": ["LiveSession", "live"],
     "rtrecon.stats": ["FrameTimes", "RunStats", "Samples"],
     "rtrecon.types": [
+        "EulerAngles",
         "Expression",
         "EyeAngles",
         "Face",
@@ -157,6 +170,8 @@ _HOME = {name: module for module, names in _NAMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
+    if name == "draw":
+        return importlib.import_module("rtrecon.draw")
     if name not in _HOME:
         raise AttributeError(f"module 'rtrecon' has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOME[name]), name)

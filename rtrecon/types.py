@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from rtrecon.json_text import read_text
 __all__ = [
     "DEFAULT_FOV_DEG",
     "BgrImage",
+    "EulerAngles",
     "Expression",
     "EyeAngles",
     "Face",
@@ -31,6 +32,7 @@ __all__ = [
     "Gaze",
     "Intrinsics",
     "TrackedFace",
+    "rounded",
 ]
 
 BgrImage = npt.NDArray[np.uint8]
@@ -39,6 +41,12 @@ Float64Array = npt.NDArray[np.float64]
 
 DEFAULT_FOV_DEG = 60.0
 """Diagonal field of view assumed when nothing better is known."""
+
+
+def rounded(values: npt.NDArray[Any]) -> str:
+    """A few numbers as people read them, to the unit: ``(12, 40, 96, 150)``."""
+    return f"({', '.join(f'{v:.0f}' for v in values.ravel().tolist())})"
+
 
 _DIST_ORDER = "k1 k2 p1 p2 k3 k4 k5 k6 s1 s2 s3 s4 tx ty"
 _DIST_COUNTS = (4, 5, 8, 12, 14)
@@ -180,6 +188,15 @@ class Frame:
     intrinsics: Intrinsics | None = None
     t_media_ns: int | None = None
 
+    def __repr__(self) -> str:
+        height, width = self.image.shape[:2]
+        media = "" if self.t_media_ns is None else f", t_media_s={self.t_media_ns / 1e9:.3f}"
+        known = "known" if self.intrinsics is not None else "not known"
+        return (
+            f"Frame({width}x{height}, index={self.index}, t_capture_s="
+            f"{self.t_capture_ns / 1e9:.3f}{media}, intrinsics {known})"
+        )
+
     @property
     def t_ns(self) -> int:
         """When it was taken: what drives filters. The file's own time, else of the capture."""
@@ -197,6 +214,9 @@ class Face:
     box_px: Float32Array
     landmarks_px: Float32Array
     score: float
+
+    def __repr__(self) -> str:
+        return f"Face(box_px={rounded(self.box_px)}, score={self.score:.3f})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -265,6 +285,18 @@ class Expression(Mapping[str, float]):
         said = ", ".join(f"{name}={self[name]:.2f}" for name in strongest)
         more = len(self) - len(strongest)
         return f"Expression({said}{f', and {more} lower' if more > 0 else ''})"
+
+
+class EulerAngles(NamedTuple):
+    """A head's turn in degrees; R = Ry(yaw) Rx(pitch) Rz(roll), so roll comes first.
+
+    ``yaw`` is positive toward the person's own right, which is left in the picture; ``pitch``
+    nose down; ``roll`` toward the person's own left shoulder, clockwise in the picture.
+    """
+
+    yaw: float
+    pitch: float
+    roll: float
 
 
 @dataclass(frozen=True, slots=True)

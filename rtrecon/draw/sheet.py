@@ -10,11 +10,12 @@ from rtrecon.draw.live_head import HeadView, LiveHead
 from rtrecon.draw.raster import render_views
 from rtrecon.draw.turning import cut_out
 from rtrecon.geometry.mesh import Mesh
+from rtrecon.geometry.portrait import depth_colors
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.mesh.face_mesh import face_mesh
-from rtrecon.types import BgrImage, Float32Array
+from rtrecon.types import BgrImage
 
-__all__ = ["color_depth", "draw_preview"]
+__all__ = ["draw_preview"]
 
 _HEIGHT = 640
 _VIEW = (320, 320)
@@ -61,18 +62,6 @@ def draw_preview(
     )
 
 
-def color_depth(
-    depth: Float32Array, low: float, high: float, off: tuple[int, int, int] = (32, 32, 32)
-) -> BgrImage:
-    """(H, W, 3) BGR in Viridis: ``low`` is dark, ``high`` bright, NaN the colour ``off``."""
-    share = (depth - low) / max(high - low, 1e-9)
-    nothing = ~np.isfinite(share)
-    index = (np.clip(np.where(nothing, 0.0, share), 0.0, 1.0) * 255.0).astype(np.uint8)
-    colored = np.asarray(cv2.applyColorMap(index, cv2.COLORMAP_VIRIDIS), dtype=np.uint8)
-    colored[nothing] = off
-    return colored
-
-
 def _picture_panel(image_bgr: BgrImage, face: FaceReconstruction) -> BgrImage:
     """The face with its surroundings: up to 2.2 boxes of height."""
     region, offset, scale = _around_face(image_bgr, face, 2.2)
@@ -98,7 +87,7 @@ def _depth_panel(face: FaceReconstruction) -> BgrImage:
     inside = nearer_mm[np.isfinite(nearer_mm)]
     low, high = np.percentile(inside, (2, 99.8)) if inside.size else (-1.0, 1.0)
     low, high = 10.0 * np.floor(low / 10.0), 10.0 * np.ceil(high / 10.0)
-    colored = color_depth(nearer_mm, low, high)
+    colored = depth_colors(nearer_mm, low, high)
     resample = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_CUBIC
     width = max(1, round(_HEIGHT * side_x / side_y))
     region = np.asarray(cv2.resize(colored, (width, _HEIGHT), interpolation=resample), np.uint8)
@@ -106,7 +95,7 @@ def _depth_panel(face: FaceReconstruction) -> BgrImage:
     panel[:, : region.shape[1]] = region
     ramp = np.linspace(high, low, _HEIGHT, dtype=np.float32)[:, None].repeat(_BAR_PX, axis=1)
     x0 = region.shape[1] + 12
-    panel[:, x0 : x0 + _BAR_PX] = color_depth(ramp, low, high)
+    panel[:, x0 : x0 + _BAR_PX] = depth_colors(ramp, low, high)
     step = next(s for s in (10, 20, 50, 100, 200, 500, 10000) if (high - low) / s <= 10)
     for value in np.arange(step * np.ceil(low / step), high + 0.5, step):
         y = round((high - value) / (high - low) * (_HEIGHT - 1))

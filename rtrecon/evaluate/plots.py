@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from rtrecon.draw.sheet import color_depth
 from rtrecon.evaluate.dataset import DepthSample
 from rtrecon.evaluate.report import PredictorReport
+from rtrecon.geometry.portrait import depth_colors
 from rtrecon.types import BgrImage, Float32Array
 
 __all__ = ["color_error", "draw_error_maps", "draw_frame_plot"]
@@ -48,7 +48,7 @@ def draw_error_maps(
     low, high = np.percentile(inside, (1, 99))
     tiles = [
         _tile("picture", sample.image[box]),
-        _tile("measured", color_depth(-measured[box], float(-high), float(-low))),
+        _tile("measured", depth_colors(-measured[box], float(-high), float(-low))),
     ]
     for name, depth in predictions.items():
         if depth is None:

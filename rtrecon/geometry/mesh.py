@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from rtrecon.errors import MissingExtraError
+from rtrecon.host import import_open3d
 from rtrecon.types import Float32Array
 
 __all__ = ["Int32Array", "Mesh", "UInt8Array", "piece_labels", "vertex_normals"]
@@ -31,6 +34,65 @@ class Mesh:
     colors: UInt8Array
     uv: Float32Array | None = None
     texture: UInt8Array | None = None
+
+    def __repr__(self) -> str:
+        said = f"{len(self.vertices)} vertices, {len(self.triangles)} triangles"
+        if self.texture is not None:
+            said += f", texture {self.texture.shape[1]}x{self.texture.shape[0]}"
+        if len(self.vertices):
+            sides_mm = np.ptp(self.vertices, axis=0) * 1000.0
+            said += f", {' x '.join(f'{side:.0f}' for side in sides_mm)} mm"
+        return f"Mesh({said})"
+
+    def to_trimesh(self) -> Any:
+        """The same as a ``trimesh.Trimesh``, in metres in the same frame and order of vertices.
+
+        It has the texture where there is one, else the vertices' colours.
+
+        Raises:
+            MissingExtraError: trimesh is not installed.
+        """
+        try:
+            import trimesh
+        except ImportError as error:
+            raise MissingExtraError("trimesh", "trimesh") from error
+        visual: Any = None
+        if self.uv is not None and self.texture is not None:
+            from PIL import Image
+
+            # Its texture coordinates begin at the lower left corner.
+            uv = np.column_stack([self.uv[:, 0], 1.0 - self.uv[:, 1]])
+            picture = Image.fromarray(self.texture)
+            visual = trimesh.visual.TextureVisuals(uv, image=picture)  # type: ignore[no-untyped-call]
+        return trimesh.Trimesh(
+            self.vertices,
+            self.triangles,
+            vertex_normals=self.normals,
+            vertex_colors=self.colors if visual is None else None,
+            visual=visual,
+            process=False,
+        )
+
+    def to_open3d(self) -> Any:
+        """The same as an ``open3d.geometry.TriangleMesh``: colours, normals, and the texture where
+        there is one.
+
+        Raises:
+            MissingExtraError: Open3D is not installed. RtreconError: it lacks a library.
+        """
+        o3d = import_open3d()
+        made = o3d.geometry.TriangleMesh(
+            o3d.utility.Vector3dVector(self.vertices.astype(np.float64)),
+            o3d.utility.Vector3iVector(self.triangles),
+        )
+        made.vertex_normals = o3d.utility.Vector3dVector(self.normals.astype(np.float64))
+        made.vertex_colors = o3d.utility.Vector3dVector(self.colors / 255.0)
+        if self.uv is not None and self.texture is not None:
+            corners = self.uv.astype(np.float64)[self.triangles.ravel()]
+            made.triangle_uvs = o3d.utility.Vector2dVector(corners)
+            made.textures = [o3d.geometry.Image(np.ascontiguousarray(self.texture))]
+            made.triangle_material_ids = o3d.utility.IntVector([0] * len(self.triangles))
+        return made
 
     def select(self, keep: npt.NDArray[np.bool_]) -> Mesh:
         """The triangles (m,) that ``keep`` names, with the vertices that they use."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +14,18 @@ from rtrecon.errors import DataError
 from rtrecon.faces.align import Crop
 from rtrecon.geometry.landmarks68 import landmarks_in_camera
 from rtrecon.geometry.mesh import Int32Array, Mesh, UInt8Array
+from rtrecon.geometry.portrait import portrait
 from rtrecon.geometry.surface import grid_triangles
-from rtrecon.types import BgrImage, Expression, Float32Array, Float64Array, Gaze, Intrinsics
+from rtrecon.types import (
+    BgrImage,
+    EulerAngles,
+    Expression,
+    Float32Array,
+    Float64Array,
+    Gaze,
+    Intrinsics,
+    rounded,
+)
 
 __all__ = ["FaceGrid", "FaceReconstruction", "Texture", "crop_bounds"]
 
@@ -39,6 +50,10 @@ class FaceGrid:
     max_step_m: float
     _triangles: Int32Array | None = field(default=None, repr=False)
 
+    def __repr__(self) -> str:
+        height, width = self.valid.shape
+        return f"FaceGrid({width}x{height}, {int(self.valid.sum())} points)"
+
     @property
     def triangles(self) -> Int32Array:
         """(m, 3) int32 into the flattened grid, anticlockwise as the camera sees them, so that
@@ -59,6 +74,9 @@ class Texture:
 
     image_bgr: BgrImage
     M_texture_crop: Float64Array
+
+    def __repr__(self) -> str:
+        return f"Texture({self.image_bgr.shape[1]}x{self.image_bgr.shape[0]})"
 
     @property
     def M_uv_crop(self) -> Float64Array:
@@ -137,7 +155,43 @@ class FaceReconstruction:
         self._landmarks68: Float32Array | None = None
 
     def __repr__(self) -> str:
-        return f"FaceReconstruction(id={self.id}, z_ref_m={self.z_ref_m:.3f}, n={self._n})"
+        yaw, pitch, roll = self.euler_deg
+        said = [
+            f"id={self.id}",
+            f"box_px={rounded(self.box_px)}",
+            f"distance_m={float(self.T_camera_face[2, 3]):.2f}",
+            f"yaw={yaw:+.0f}, pitch={pitch:+.0f}, roll={roll:+.0f} degrees",
+        ]
+        if self.expression is not None and "jawOpen" in self.expression:
+            said.append(f"jawOpen={self.expression['jawOpen']:.2f}")
+        return f"FaceReconstruction({', '.join(said)}, {self._n} points)"
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows: the picture on the face, its depth, its shape."""
+        grid = self.grid
+        picture = portrait(grid.colors, grid.points_camera[:, :, 2], grid.normals, grid.valid)
+        return cv2.imencode(".png", picture)[1].tobytes()
+
+    @property
+    def euler_deg(self) -> EulerAngles:
+        """The head's yaw, pitch and roll in degrees; zero where it looks along the camera's axis.
+
+        R = Ry(yaw) Rx(pitch) Rz(roll) of `T_camera_face`. Positive are yaw to the person's own
+        right, pitch nose down, roll to the own left shoulder.
+        """
+        (_, _, c), (d, e, f), (_, _, i) = self.T_camera_face[:3, :3].tolist()
+        pitch = math.asin(min(max(-f, -1.0), 1.0))
+        angles = (math.atan2(c, i), pitch, math.atan2(d, e))
+        return EulerAngles(*(math.degrees(angle) for angle in angles))
+
+    @property
+    def quaternion_wxyz(self) -> Float64Array:
+        """(4,) float64 w, x, y, z of the rotation of `T_camera_face`: unit, w not negative."""
+        vector = cv2.Rodrigues(self.T_camera_face[:3, :3])[0].reshape(3)
+        angle = float(np.linalg.norm(vector))
+        # sin(angle / 2) / angle, whose limit is one half.
+        share = math.sin(0.5 * angle) / angle if angle > 1e-9 else 0.5
+        return np.array([math.cos(0.5 * angle), *(vector * share)])
 
     @property
     def depth_m(self) -> Float32Array:
@@ -205,6 +259,22 @@ class FaceReconstruction:
             uv=uv.astype(np.float32),
             texture=self.texture.rgb(),
         )
+
+    def to_trimesh(self) -> Any:
+        """`mesh` as a ``trimesh.Trimesh``.
+
+        Raises:
+            MissingExtraError: trimesh is not installed.
+        """
+        return self.mesh().to_trimesh()
+
+    def to_open3d(self) -> Any:
+        """`mesh` as an ``open3d.geometry.TriangleMesh``.
+
+        Raises:
+            MissingExtraError: Open3D is not installed. RtreconError: it lacks a library.
+        """
+        return self.mesh().to_open3d()
 
     def depth_in_frame(self, shape: tuple[int, ...]) -> Float32Array:
         """Camera depth of the picture's pixels.

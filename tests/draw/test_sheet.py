@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 
 from rtrecon.draw.raster import render_views
-from rtrecon.draw.sheet import color_depth, draw_preview
+from rtrecon.draw.sheet import draw_preview
 from rtrecon.geometry.mesh import Mesh
+from rtrecon.geometry.portrait import depth_colors
 from rtrecon.geometry.rasterize import rasterize
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.mesh.face_mesh import face_mesh
@@ -63,7 +64,7 @@ def test_views_turn_the_right_way() -> None:
 
 def test_color_depth_is_dark_to_bright_and_marks_nothing() -> None:
     ramp = np.array([[0.0, 5.0, 10.0, np.nan]], dtype=np.float32)
-    colored = color_depth(ramp, 0.0, 10.0).astype(int)
+    colored = depth_colors(ramp, 0.0, 10.0).astype(int)
     brightness = colored.sum(axis=2)[0]
     assert brightness[0] < brightness[1] < brightness[2]
     np.testing.assert_array_equal(colored[0, 3], (32, 32, 32))
