@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import time
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from rtrecon.config import ModelConfig, OptionalInt
-from rtrecon.console import Progress, say
+from rtrecon.console import Progress
 from rtrecon.errors import DataError, OutputError, RtreconError, UserError
 from rtrecon.files import check_target, make_folder, write_files, write_json
 from rtrecon.types import Frame
@@ -54,6 +53,8 @@ class ImageConfig(ModelConfig):
     """Write every format."""
     overwrite: bool = False
     """Replace files that are there already."""
+    json: bool = False
+    """Print a line of JSON for each face and each failure, as where it is piped, not a table."""
     faces: int = 10
     """Faces to reconstruct in a picture at most, the largest first."""
     min_face_px: int = 48
@@ -124,7 +125,7 @@ class _Tally:
 
 
 def run_image(config: ImageConfig) -> int:
-    """Reconstruct all pictures; one JSON line a face goes to standard output.
+    """Reconstruct all pictures; a row or line a face goes to standard output (`ImageReport`).
 
     A picture that fails, by whatever is thrown, is said, counted and passed over, and so is a
     path without a picture beside others. All files of a picture are written, or none.
@@ -136,6 +137,7 @@ def run_image(config: ImageConfig) -> int:
         UserError: there is no picture, or the model or an option cannot be used.
         OutputError: the output folder or standard output cannot be written.
     """
+    from rtrecon.commands.image_report import make_report
     from rtrecon.commands.picture_queue import find_all, read_ahead
     from rtrecon.console import signals_end
     from rtrecon.host import import_open3d
@@ -147,6 +149,7 @@ def run_image(config: ImageConfig) -> int:
     if config.stats is not None:
         check_target(config.stats)
     paths, wrong = find_all(config.paths)
+    report = make_report(paths, as_json=config.json)
     formats = config.format_list()
     if formats:
         check_target(make_folder(config.out) / "face.glb")
@@ -159,25 +162,30 @@ def run_image(config: ImageConfig) -> int:
     stats, tally = RunStats(), _Tally()
     taken: dict[str, Path] = {}
     try:
-        for error in wrong:
+        for pattern, error in wrong:
             tally.fail(error, config.debug)
             tally.done += 1
+            report.failed(pattern, error)
         with (
             signals_end(),
             Progress("pictures", len(paths), quiet=config.quiet) as progress,
         ):
             for index, (path, read) in enumerate(read_ahead(paths)):
-                lines: list[str] = []
+                rows: list[dict[str, Any]] = []
+                failure: RtreconError | None = None
                 try:
                     _claim_stem(path, taken, formats)
-                    lines = _process(read, index, reconstructor, config, formats, stats)
+                    rows = _process(read, index, reconstructor, config, formats, stats)
                 except RtreconError as error:
-                    tally.fail(error, config.debug)
+                    failure = error
                 except Exception as error:  # one bad picture never ends the others
-                    tally.fail(_unforeseen(path, error), config.debug)
+                    failure = _unforeseen(path, error)
                 tally.done += 1
-                tally.faces += len(lines)
-                _print(lines)
+                tally.faces += len(rows)
+                report.faces(rows)
+                if failure is not None:
+                    tally.fail(failure, config.debug)
+                    report.failed(str(path), failure)
                 progress.show(tally.done, f"{tally.pictures_per_s:.1f}/s, {tally.failed} failed")
     finally:
         _finish(config, tally, stats, reconstructor)
@@ -194,16 +202,6 @@ def _unforeseen(path: Path, error: Exception) -> RtreconError:
     return failure
 
 
-def _print(lines: Sequence[str]) -> None:
-    for line in lines:
-        try:
-            say(line)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise OutputError(f"cannot write to standard output: {error.strerror}") from error
-
-
 def _process(
     read: Callable[[], Picture],
     index: int,
@@ -211,8 +209,10 @@ def _process(
     config: ImageConfig,
     formats: Sequence[str],
     stats: RunStats,
-) -> list[str]:
-    """Reconstruct one picture and write its files; returns a line for each of its faces."""
+) -> list[dict[str, Any]]:
+    """Reconstruct one picture and write its files; returns a row for each of its faces."""
+    from rtrecon.commands.image_report import face_row
+
     start_ns = time.monotonic_ns()
     picture = read()
     path = picture.path
@@ -229,14 +229,14 @@ def _process(
         raise DataError(f"no face found in {path}: nothing written")
     camera = _camera_source(config, picture)
     files: dict[Path, bytes] = {}
-    lines = []
+    rows = []
     for number, face in enumerate(faces):
         base = config.out / f"{_output_stem(path)}.face{number}"
         written = _encode(picture, face, base, formats, config)
         files.update(written)
-        lines.append(_json_line(path, number, face, camera, turn_deg, written))
+        rows.append(face_row(path, number, face, camera, turn_deg, list(written)))
     write_files(files, overwrite=config.overwrite)
-    return lines
+    return rows
 
 
 def _encode(
@@ -320,29 +320,6 @@ def _camera_source(config: ImageConfig, picture: Picture) -> str:
     if config.fov is not None:
         return "fov"
     return "assumed" if picture.fov_deg is None else "exif"
-
-
-def _json_line(
-    path: Path,
-    number: int,
-    face: FaceReconstruction,
-    camera: str,
-    turn_deg: int,
-    files: dict[Path, bytes],
-) -> str:
-    row: dict[str, Any] = {
-        "picture": str(path),
-        "face": number,
-        "score": round(float(face.score), 4),
-        "box_px": [round(float(v), 2) for v in face.box_px],
-        "landmarks_px": [[round(float(v), 2) for v in point] for point in face.landmarks_px],
-        "distance_m": round(float(face.z_ref_m), 4),
-        "points": int(face.grid.valid.sum()),
-        "intrinsics": camera,
-        "turned_deg": turn_deg,
-        "files": [str(file) for file in files],
-    }
-    return json.dumps(row)
 
 
 def _add_times(

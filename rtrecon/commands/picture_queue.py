@@ -14,21 +14,21 @@ __all__ = ["find_all", "read_ahead"]
 _AHEAD_PX = 25_000_000  # larger pictures are read when it is their turn: one at a time in memory
 
 
-def find_all(patterns: Sequence[str]) -> tuple[list[Path], list[DataError]]:
-    """The pictures that ``patterns`` name, each once, and what is wrong with the other patterns.
+def find_all(patterns: Sequence[str]) -> tuple[list[Path], list[tuple[str, DataError]]]:
+    """The pictures that ``patterns`` name, each once; the other patterns, and what is wrong there.
 
     Raises:
         DataError: there is not one picture; of the first pattern.
     """
     found: dict[Path, None] = {}
-    wrong: list[DataError] = []
+    wrong: list[tuple[str, DataError]] = []
     for pattern in patterns:
         try:
             found.update(dict.fromkeys(find_pictures([pattern])))
         except DataError as error:
-            wrong.append(error)
+            wrong.append((pattern, error))
     if not found and wrong:
-        raise wrong[0]
+        raise wrong[0][1]
     return list(found), wrong
 
 

@@ -52,8 +52,8 @@ def image_command(
             **options,
         )
         code = run_image(config)
-        lines = capsys.readouterr().out.splitlines()
-        return code, [json.loads(line) for line in lines], out
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        return code, [line for line in lines if "error" not in line], out
 
     return command
 

@@ -51,7 +51,8 @@ def batch(dome_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
             **options,
         )
         code = run_image(config)
-        return code, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        return code, [line for line in lines if "error" not in line]
 
     return run
 
