@@ -110,6 +110,12 @@ export class Stage extends EventTarget {
     this.invalidate();
   }
 
+  /** An avatar's origin is between its eyes: its head comes to the middle. */
+  frameAvatar({ above_m = 0.14 } = {}) {
+    this.avatar.position.set(0, Math.min(0.055, 0.16 - above_m + 0.02), 0);
+    this.invalidate();
+  }
+
   /** Keep this point (camera frame, metres) in the middle; the first time at once. */
   follow(x, y, z) {
     this.#goal.set(x, y, z);

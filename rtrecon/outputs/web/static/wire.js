@@ -76,6 +76,22 @@ export async function decodeResult(buffer, { rest = null } = {}) {
   return { ...header, picture: jpeg(header.picture), faces: await Promise.all(faces) };
 }
 
+/**
+ * Colours of heads alone, of a result that is not drawn.
+ *
+ * @returns {Promise<{id: number, key: number, tint: Uint8Array}[]>}
+ */
+export async function readTints(buffer, rest) {
+  const { header, start } = readHeader(buffer);
+  const faces = rest ? header.faces.filter((face) => Array.isArray(face.head?.tint)) : [];
+  return Promise.all(
+    faces.map(async ({ id, head }) => {
+      const bytes = new Uint8Array(buffer, start + head.tint[0], head.tint[1]);
+      return { id, key: head.tint_key, tint: await inflate(bytes, rest.length) };
+    }),
+  );
+}
+
 async function unpackDepth(depth, blob) {
   const { width, height } = depth;
   if (!side(width) || !side(height)) throw new WireError(`a depth of ${width}x${height}`);
