@@ -69,12 +69,14 @@ def live(
         outputs: objects, or texts such as ``"record:take"`` (see ``rtrecon outputs``). One
             that is called "window" is served by the loop over the session, on this thread.
         on_result: called with results on a thread of its own; the newest wins.
-        config: of the reconstructor. reconstructor: one that is there already, instead.
+        config: of the reconstructor.
+        reconstructor: one that is there already, instead.
         every_frame: process each frame of a file, as fast as possible, instead of at the
             file's own rate. So does a run whose outputs all want every result.
         max_frames: end after this many processed frames.
         loop: start files again at their end.
-        size, rate_hz: asked of a camera.
+        size: width and height asked of a camera.
+        rate_hz: asked of a camera.
         stall_timeout_s: without a new frame for so long, a camera or stream is opened again.
         give_up_s: how long to try that; None: 30 s for a stream, for ever for a camera.
         person: whose calibration outputs for avatars use, and keep in the user's configuration

@@ -38,15 +38,21 @@ def main() -> None:
         face = reconstruct(picture)[0]
         mesh = face_mesh(face, MeshOptions(back=True), picture)
         T = face.T_camera_face
-        rows.append(np.hstack([_cut(picture, face), *(view(mesh, T, yaw) for yaw in YAWS_DEG)]))
+        rows.append(np.hstack([cut(picture, face), *(view(mesh, T, yaw) for yaw in YAWS_DEG)]))
     done = cv2.imwrite(str(arguments.out), np.vstack(rows), [cv2.IMWRITE_JPEG_QUALITY, 88])
     print(f"{arguments.out}: {'written' if done else 'cannot be written'}")
 
 
-def view(mesh: Mesh, T_camera_face: np.ndarray, yaw_deg: float) -> np.ndarray:
+def view(
+    mesh: Mesh,
+    T_camera_face: np.ndarray,
+    yaw_deg: float,
+    tile: tuple[int, int] = TILE,
+    background: float = BACKGROUND,
+) -> np.ndarray:
     """(height, width, 3) BGR of a textured mesh in the camera frame; positive shows the side at
     the right of the picture."""
-    width, height = (side * SUPERSAMPLE for side in TILE)
+    width, height = (side * SUPERSAMPLE for side in tile)
     yaw = np.radians(yaw_deg)
     turn = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
     R = turn @ T_camera_face[:3, :3].T
@@ -66,22 +72,22 @@ def view(mesh: Mesh, T_camera_face: np.ndarray, yaw_deg: float) -> np.ndarray:
     light -= 0.12 * np.clip(1.0 + normals[:, 2], 0.0, 1.0)  # edges, so that the shape is seen
     size = np.array(mesh.texture.shape[1::-1])
     color = sample(mesh.texture, (at(mesh.uv) * size - 0.5).astype(np.float32)) * light[:, None]
-    image = np.full((height * width, 3), BACKGROUND, dtype=np.float32)
+    image = np.full((height * width, 3), background, dtype=np.float32)
     image[hit.pixel] = color[:, ::-1]
-    image = cv2.resize(image.reshape(height, width, 3), TILE, interpolation=cv2.INTER_AREA)
+    image = cv2.resize(image.reshape(height, width, 3), tile, interpolation=cv2.INTER_AREA)
     return np.clip(image + 0.5, 0, 255).astype(np.uint8)
 
 
-def _cut(picture: np.ndarray, face) -> np.ndarray:
+def cut(picture: np.ndarray, face, tile: tuple[int, int] = TILE) -> np.ndarray:
     """The face's surroundings in the picture, as large as the views show it."""
     z = float(face.T_camera_face[2, 3])
     px_per_m = face.intrinsics.fx / z
-    scale = TILE[1] / SPAN_M / px_per_m
+    scale = tile[1] / SPAN_M / px_per_m
     center = face.landmarks68_px[36:48].mean(axis=0)
     center[1] += CENTER_M[1] * px_per_m
     M = np.array([[scale, 0, 0], [0, scale, 0]])
-    M[:, 2] = np.array(TILE) / 2.0 - scale * center
-    return cv2.warpAffine(picture, M, TILE, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
+    M[:, 2] = np.array(tile) / 2.0 - scale * center
+    return cv2.warpAffine(picture, M, tile, flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
 
 
 if __name__ == "__main__":

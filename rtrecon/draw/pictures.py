@@ -38,7 +38,8 @@ def depth_colors(
     Args:
         depth_m: (h, w) metres, NaN where there is none: `FaceReconstruction.depth_m`, or
             `depth_in_frame`.
-        near_m, far_m: what is brightest and darkest; None: the 1st and 99th percentile.
+        near_m: what is brightest; None: the 1st percentile.
+        far_m: what is darkest; None: the 99th percentile.
 
     Returns:
         (h, w, 3) uint8 BGR.
