@@ -71,6 +71,11 @@ COMMANDS = {
         "rtrecon.commands.calibrate:run_calibrate",
         "learn what is neutral for a person, for avatars",
     ),
+    "completion": Command(
+        "rtrecon.commands.completion:CompletionConfig",
+        "rtrecon.commands.completion:run_completion",
+        "complete the command line by TAB in your shell",
+    ),
     "doctor": Command(
         "rtrecon.commands.doctor:DoctorConfig",
         "rtrecon.commands.doctor:run_doctor",

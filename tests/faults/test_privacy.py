@@ -86,6 +86,7 @@ RUNS: dict[str, tuple[object, ...]] = {
     "models verify": ("verify",),
     "outputs": (),
     "calibrate": ("--list",),
+    "completion": ("bash",),
     "doctor": (),
     "avatar": (ROOT / "tests" / "data" / "head-moves" / "rest.jpg", "--out", "me.glb"),
     "take": ("",),  # of one that is made first
