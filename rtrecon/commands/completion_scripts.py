@@ -159,10 +159,8 @@ def fish(commands: Sequence[Completed]) -> str:
     """For fish."""
     lines = ["# rtrecon's completion for fish"]
     first = "__fish_is_nth_token 1"
-    for name, command in COMMANDS.items():
-        lines.append(
-            f"complete -c rtrecon -f -n '{first}' -a {name} -d '{_brief(command.summary)}'"
-        )
+    for name, listed in COMMANDS.items():
+        lines.append(f"complete -c rtrecon -f -n '{first}' -a {name} -d '{_brief(listed.summary)}'")
     for own in _OWN:
         lines.append(f"complete -c rtrecon -f -n '{first}' -l {own[2:]}")
     for name, inner in _groups(commands).items():

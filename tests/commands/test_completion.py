@@ -85,8 +85,7 @@ class Terminal:
         os.write(self._outer, text.encode())
         seen, end_s = "", time.monotonic() + 20.0
         while time.monotonic() < end_s:
-            waits = silence_s if seen or not until else 5.0
-            if not select.select([self._outer], [], [], waits)[0]:
+            if not select.select([self._outer], [], [], 10.0 if until else silence_s)[0]:
                 break
             seen += os.read(self._outer, 1 << 14).decode(errors="replace")
             if until and all(word in seen for word in until):
@@ -155,6 +154,7 @@ def test_zsh(scripts: Path) -> None:
             "source rtrecon.zsh; echo re''ady\n",
             {"ready"},
         )
+        terminal.type("", set())
         for line, offered, _ in LINES:
             # Listed if there are several, and written to its end if there is one.
             said = terminal.type(f"{line}\t\t", offered)
