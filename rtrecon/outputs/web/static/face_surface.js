@@ -3,6 +3,8 @@
 import * as THREE from "three";
 import { FRAGMENT, solidAndLines, uniforms } from "./surface_material.js";
 
+const LINE_STRIDE = 4; // pixels between the lines of the wireframe
+
 const VERTEX = /* glsl */ `
 precision highp usampler2D;
 uniform usampler2D depth;
@@ -81,6 +83,13 @@ export class FaceSurface {
     };
     const parameters = { vertexShader: VERTEX, fragmentShader: FRAGMENT_MAIN, uniforms: this.uniforms, side: THREE.DoubleSide };
     Object.assign(this, solidAndLines(new THREE.BufferGeometry(), parameters));
+    // Lines of the grid, farther apart than its pixels and without diagonals.
+    this.group.remove(this.wire);
+    this.lines.wireframe = false;
+    this.lines.uniforms.stride = { value: LINE_STRIDE };
+    this.wire = new THREE.LineSegments(new THREE.BufferGeometry(), this.lines);
+    this.wire.frustumCulled = this.wire.visible = false;
+    this.group.add(this.wire);
     this.object3D = this.group;
     this.object3D.visible = false;
   }
@@ -100,6 +109,7 @@ export class FaceSurface {
   dispose() {
     this.uniforms.depth.value?.dispose();
     this.solid.geometry.dispose();
+    this.wire.geometry.dispose();
     this.material.dispose();
     this.lines.dispose();
   }
@@ -115,8 +125,12 @@ export class FaceSurface {
     this.uniforms.depth.value = texture;
     const geometry = new THREE.BufferGeometry();
     geometry.setIndex(new THREE.BufferAttribute(grid(width, height, this.stride), 1));
+    const ofLines = new THREE.BufferGeometry();
+    ofLines.setIndex(new THREE.BufferAttribute(gridLines(width, height, LINE_STRIDE), 1));
     this.solid.geometry.dispose();
-    this.solid.geometry = this.wire.geometry = geometry;
+    this.wire.geometry.dispose();
+    this.solid.geometry = geometry;
+    this.wire.geometry = ofLines;
   }
 }
 
@@ -131,6 +145,22 @@ export function grid(width, height, stride = 1) {
       const a = r * columns + c;
       out.set([a, a + 1, a + columns, a + 1, a + columns + 1, a + columns], k);
       k += 6;
+    }
+  }
+  return out;
+}
+
+/** Ends of the lines along rows and columns. */
+export function gridLines(width, height, stride) {
+  const columns = Math.ceil(width / stride);
+  const rows = Math.ceil(height / stride);
+  const out = new Uint32Array(2 * (rows * (columns - 1) + columns * (rows - 1)));
+  let k = 0;
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < columns; c++) {
+      const a = r * columns + c;
+      if (c + 1 < columns) [out[k++], out[k++]] = [a, a + 1];
+      if (r + 1 < rows) [out[k++], out[k++]] = [a, a + columns];
     }
   }
   return out;

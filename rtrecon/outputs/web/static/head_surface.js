@@ -51,6 +51,8 @@ void main() {
 
 export class HeadSurface {
   #hasTint = false;
+  #tintKey = null;
+  #scratch;
 
   /**
    * @param {PictureTexture} picture of the crop
@@ -59,6 +61,7 @@ export class HeadSurface {
   constructor(picture, shared, topology) {
     const { rest, triangles, count } = topology;
     this.geometry = new THREE.BufferGeometry();
+    this.#scratch = new Float32Array(count * 3);
     const dynamic = (values, size, normalized = false) =>
       new THREE.BufferAttribute(values, size, normalized).setUsage(THREE.DynamicDrawUsage);
     this.position = dynamic(Float32Array.from(rest), 3);
@@ -102,10 +105,12 @@ export class HeadSurface {
     this.position.array.set(head.positions);
     this.position.needsUpdate = true;
     normals(head.positions, this.triangles, this.normal.array);
+    soften(this.normal.array, this.triangles, this.#scratch);
     this.normal.needsUpdate = true;
     this.share.array.set(head.share);
     this.share.needsUpdate = true;
-    if (head.tint) {
+    if (head.tint && head.tint_key !== this.#tintKey) {
+      this.#tintKey = head.tint_key;
       this.tint.array.set(head.tint);
       this.tint.needsUpdate = true;
       this.#hasTint = true;
@@ -144,5 +149,24 @@ export function normals(p, triangles, out) {
   for (let k = 0; k < out.length; k += 3) {
     const length = Math.hypot(out[k], out[k + 1], out[k + 2]) || 1;
     out[k] /= length; out[k + 1] /= length; out[k + 2] /= length;
+  }
+}
+
+/** Normals `n` averaged with those of their neighbours: positions come in steps of a fraction of a
+ * millimetre, which a lamp from the side would show. */
+export function soften(n, triangles, sums) {
+  sums.set(n);
+  for (let k = 0; k < triangles.length; k += 3) {
+    const a = triangles[k] * 3, b = triangles[k + 1] * 3, c = triangles[k + 2] * 3;
+    for (let axis = 0; axis < 3; axis++) {
+      const sum = (n[a + axis] + n[b + axis] + n[c + axis]) / 6;
+      sums[a + axis] += sum;
+      sums[b + axis] += sum;
+      sums[c + axis] += sum;
+    }
+  }
+  for (let k = 0; k < n.length; k += 3) {
+    const length = Math.hypot(sums[k], sums[k + 1], sums[k + 2]) || 1;
+    n[k] = sums[k] / length; n[k + 1] = sums[k + 1] / length; n[k + 2] = sums[k + 2] / length;
   }
 }

@@ -16,7 +16,7 @@ import { readTopology } from "./wire.js";
 const VIEWS = ["picture", "face", "avatar"];
 const STALE_MS = 1500;
 const HIDDEN_HZ = 1;
-const PICTURE_PX = { inset: 320, large: 480 };
+const PICTURE_PX = { inset: 256, large: 448 }; // so that a result stays below 40 kB
 const TEXTURE_PX = { inset: 128, large: 256 };
 
 const $ = (id) => document.getElementById(id);
@@ -299,7 +299,8 @@ class Page {
     debug.decoded++;
     debug.lastSeq = result.seq;
     debug.last = result;
-    this.newest = debug.lastHeader = result;
+    this.newest = result;
+    debug.lastHeader = light(result);
     this.newest_ms = performance.now();
     remember(debug.arrivedAt, result.seq, arrived_ms);
     if (document.hidden && !this.stage.renderer.xr.isPresenting) {
@@ -587,6 +588,15 @@ class Page {
       if (file) this.#openAvatar(file);
     });
   }
+}
+
+/** A result without its arrays. */
+function light(result) {
+  const bare = (layer) => layer && Object.fromEntries(Object.entries(layer).filter(([, value]) => !ArrayBuffer.isView(value)));
+  const faces = result.faces.map(({ bitmap, texture, depth, head, ...words }) => ({
+    ...words, texture: texture?.size ?? null, depth: bare(depth), head: bare(head), bitmap: undefined,
+  }));
+  return { ...result, picture: result.picture?.size ?? null, bitmap: undefined, faces };
 }
 
 function remember(table, seq, t_ms) {

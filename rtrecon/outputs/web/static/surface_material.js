@@ -22,11 +22,11 @@ vec3 inferno(float t) {
 }
 
 vec3 clay(vec3 n) {
-  float key = max(dot(n, normalize(vec3(-0.45, 0.5, 0.72))), 0.0);
-  float rim = pow(1.0 - clamp(n.z, 0.0, 1.0), 3.0) * max(dot(n, normalize(vec3(0.8, 0.35, -0.3))), 0.0);
-  float sky = 0.5 + 0.5 * n.y;
-  vec3 light = mix(vec3(0.11, 0.10, 0.11), vec3(0.22, 0.24, 0.28), sky) + vec3(0.98, 0.93, 0.86) * key;
-  return vec3(0.82, 0.77, 0.72) * light * 0.92 + vec3(0.35, 0.5, 0.8) * rim;
+  float key = max((dot(n, normalize(vec3(-0.45, 0.55, 0.7))) + 0.2) / 1.2, 0.0);
+  float edge = pow(1.0 - abs(n.z), 2.5) * smoothstep(0.0, 0.25, n.z); // not in creases, which face away
+  float rim = edge * max(dot(n, normalize(vec3(0.85, 0.3, 0.1))), 0.0);
+  vec3 sky = mix(vec3(0.17, 0.15, 0.15), vec3(0.27, 0.29, 0.33), 0.5 + 0.5 * n.y);
+  return vec3(0.80, 0.745, 0.70) * (sky + vec3(0.92, 0.87, 0.80) * key) + vec3(0.28, 0.42, 0.7) * rim;
 }
 
 vec3 byDepth(float z_m) {
