@@ -37,7 +37,7 @@ def test_unknown_command_is_a_users_mistake(run_cli: Cli) -> None:
         (["--size", "big"], "1280x720"),
         (["--max-frames", "0"], "--max-frames"),
         (["--fov", "60", "--intrinsics", "k.json"], "not both"),
-        (["--view", "web"], "web"),
+        (["--view", "television"], "television"),
     ],
 )
 def test_wrong_options_are_explained(run_cli: Cli, arguments: list[str], words: str) -> None:

@@ -24,6 +24,7 @@ from rtrecon.files import check_target, write_json
 from rtrecon.threads import at_sudden_end
 
 if TYPE_CHECKING:
+    from rtrecon.capture import Source
     from rtrecon.output import Output
     from rtrecon.session import LiveSession
 
@@ -33,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 _NO_DEFAULT = ""
 
-View = Literal["auto", "window", "none"]
+View = Literal["auto", "window", "web", "none"]
 
 
 @dataclass(kw_only=True)
@@ -47,7 +48,10 @@ class RunConfig(ModelConfig):
     """Camera index, path or name; video file; rtsp:// or http:// stream; folder of pictures; a
     take, to play it again; or `demo`. Default: the first camera, else the demo clip."""
     view: View = "auto"
-    """As --out window; auto: if there is a display, else files where no output is named."""
+    """As --out window or --out web; auto: a window if there is a display, else files where no
+    output is named."""
+    no_open: bool = False
+    """Do not open the browser for --view web."""
     max_frames: OptionalInt = None
     """End after this many processed frames."""
     every_frame: bool = False
@@ -99,8 +103,13 @@ class RunConfig(ModelConfig):
         parse_size(self.size)
 
 
-def run(config: RunConfig) -> int:
+def run(config: RunConfig, first: Sequence[Output] = (), source: Source | None = None) -> int:
     """Run until the source ends, the window closes, or Ctrl-C.
+
+    Args:
+        config: the options.
+        first: outputs before those that are named.
+        source: an open one, instead of the one that is named.
 
     Returns:
         0, or 1 if an output failed.
@@ -114,9 +123,9 @@ def run(config: RunConfig) -> int:
 
     if config.stats is not None:
         check_target(config.stats)
-    outputs = make_outputs(_named_outputs(config))
+    outputs = make_outputs([*first, *_named_outputs(config)])
     session = LiveSession(
-        config.source if config.source is not None else _default_source(),
+        source or (config.source if config.source is not None else _default_source()),
         outputs=outputs,
         reconstructor=ReconstructorConfig(
             **config.reconstructor_options(),
@@ -166,6 +175,8 @@ def _named_outputs(config: RunConfig) -> list[str | Output]:
         named.append(RecordOutput(config.record))  # whose name may hold a ?
     if config.view == "auto":
         named += _automatic_view(named, _why_black(config.source))
+    elif config.view == "web":
+        named.insert(0, "web?open=0" if config.no_open else "web")
     elif config.view != "none":
         named.insert(0, config.view)
     return named

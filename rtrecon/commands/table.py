@@ -24,6 +24,11 @@ COMMANDS = {
         "rtrecon.commands.run:run",
         "reconstruct faces live from a camera, file or stream",
     ),
+    "serve": Command(
+        "rtrecon.commands.serve:ServeConfig",
+        "rtrecon.commands.serve:run_serve",
+        "show faces on a page: in the browser, on a phone, in a headset",
+    ),
     "image": Command(
         "rtrecon.commands.image:ImageConfig",
         "rtrecon.commands.image:run_image",

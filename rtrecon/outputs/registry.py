@@ -16,6 +16,7 @@ OUTPUTS = Registry(
     "rtrecon.outputs",
     {
         "window": "rtrecon.outputs.window.output:WindowOutput",
+        "web": "rtrecon.outputs.web.output:WebOutput",
         "record": "rtrecon.outputs.record:RecordOutput",
         "take": "rtrecon.outputs.take:TakeOutput",
         "camera": "rtrecon.outputs.camera:CameraOutput",

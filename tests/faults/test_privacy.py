@@ -79,6 +79,7 @@ def sandbox(tmp_path: Path) -> Sandbox:
 
 RUNS: dict[str, tuple[object, ...]] = {
     "run": ("demo", "--view", "none", "--max-frames", 3, "--every-frame"),
+    "serve": ("--help",),  # what listens, and where: tests/outputs/web
     "image": (ROOT / "tests" / "data" / "faces", "--formats", "none", "--faces", 1),
     "eval": (ROOT / "tests" / "data" / "head-clip", "--max-frames", 1),
     "bench": ("demo", "--seconds", 0.05, "--repeat", 1),

@@ -1,0 +1,223 @@
+"""``--out web``: the page, fed by a run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+import webbrowser
+from typing import Any
+
+from rtrecon.avatar.frame import AvatarFrame, mirrored
+from rtrecon.avatar.stage import AvatarSettings, AvatarStage
+from rtrecon.console import say
+from rtrecon.errors import ArgumentError, MissingExtraError, RtreconError
+from rtrecon.output import Command, Output, Run
+from rtrecon.outputs.avatar_output import names_port, parse_address
+from rtrecon.outputs.avatar_run import AvatarRun
+from rtrecon.outputs.web.guard import Guard, is_loopback
+from rtrecon.outputs.web.wire import ResultPacker
+from rtrecon.result import LiveResult
+from rtrecon.stats import Samples
+from rtrecon.threads import start_thread
+
+__all__ = ["DEFAULT_PORT", "WebOutput"]
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_PORT = 8765
+_ASKS: tuple[Command, ...] = ("calibrate", "mirror", "snapshot", "record")
+
+
+class WebOutput(Output):
+    """Shows results on a page in the browser, to any number of viewers (docs/web.md).
+
+    Needs aiohttp: ``pip install 'rtrecon[web]'``. A page that is slow gets fewer results, and none
+    of the others waits for it; what nobody wants is not made.
+
+    Args:
+        target: host and port to listen on; without a port the first free one from 8765 on.
+        open: open the page in the browser.
+        token: that the address must have; "": none here, a random one for other machines.
+        peers: pages at once.
+    """
+
+    name = "web"
+    summary = "a page in the browser: picture, 3D face, avatar, headset; for any number of viewers"
+    is_view = True
+    close_timeout_s = 5.0
+
+    def __init__(
+        self,
+        target: str = "127.0.0.1",
+        *,
+        open: bool = True,  # noqa: A002  (as it is called on the command line)
+        token: str = "",
+        peers: int = 8,
+    ) -> None:
+        is_any = target.endswith(":0")  # any that is free
+        host, port = parse_address(target.removesuffix(":0"), "127.0.0.1", DEFAULT_PORT)
+        if not 1 <= peers <= 1000:
+            raise ArgumentError(f"web: peers must be 1 to 1000, not {peers}")
+        self._listen = (host, 0, True) if is_any else (host, port, names_port(target))
+        self._opens, self._token, self._most_peers = open, token, peers
+        self._target = target
+        self._run = Run()
+        self._avatars = AvatarRun(Run())
+        self._stage: AvatarStage | None = None
+        self._server: Any = None
+        self._packer = ResultPacker()
+        self._packing = threading.Lock()
+        self._packing_ms = Samples(1 << 10)
+        self._latest: LiveResult | None = None
+        self._avatar: AvatarFrame | None = None
+        self._seq = 0
+
+    @classmethod
+    def missing(cls) -> str:
+        """Whether the server's library is there."""
+        try:
+            _import_server()
+        except MissingExtraError as error:
+            return str(error)
+        return ""
+
+    @property
+    def target(self) -> str:
+        """Host and port."""
+        return self._target
+
+    @property
+    def url(self) -> str:
+        """Of the page, with its token."""
+        host, port = self._listen[0], self._server.port
+        shown = f"[{host}]" if ":" in host else host
+        query = f"?token={self._token}" if self._token else ""
+        return f"http://{shown}:{port}/{query}"
+
+    def open(self, run: Run) -> None:
+        """Listen, and open the page.
+
+        Raises:
+            MissingExtraError: aiohttp is not installed.
+            OutputError: the address cannot be listened on.
+        """
+        server = _import_server()
+        self._run = run
+        self._avatars = AvatarRun.of(run)
+        self._stage = self._avatars.stage(AvatarSettings())
+        host, port, is_named = self._listen
+        only_here = is_loopback(host)
+        guard = Guard(self._token, f"rtrecon_{port}", only_here=only_here)
+        self._server = server.WebServer(
+            self, server.Address(host, port, is_named), guard, most_peers=self._most_peers
+        )
+        self._server.start()
+        self._target = f"{host}:{self._server.port}"
+        if self._token:
+            say(f"the page: {self.url}")
+        else:
+            logger.info("the page: %s", self.url)
+        if self._opens and _has_browser():
+            start_thread(_show, self.url, name="rtrecon-browser")
+
+    def write(self, result: LiveResult) -> None:
+        """Pack what pages want of one result, and hand it to the server."""
+        if self._stage is not None:
+            frame = self._stage.frame(result)
+            self._avatar = mirrored(frame) if self._avatars.is_flipped else frame
+        self._latest = result
+        self._seq += 1
+        self._pack()
+
+    def close(self) -> None:
+        """Say good-bye to the pages; say how much was sent."""
+        if self._server is None:
+            return
+        self._server.close()
+        times = self._packing_ms.percentiles()
+        if times:
+            logger.info(
+                "web: %d results sent, %d skipped by slow pages, packed in %.1f ms (p50)",
+                self._server.sent, self._server.skipped, times["p50"],
+            )  # fmt: skip
+
+    def _pack(self) -> None:
+        wanted = {demand for peer in self._server.peers if (demand := peer.demand()) is not None}
+        result = self._latest
+        if not wanted or result is None:
+            return
+        with self._packing:
+            start_ns = time.perf_counter_ns()
+            messages = self._packer.pack(self._seq, result, wanted, avatar=self._avatar)
+            self._packing_ms.add((time.perf_counter_ns() - start_ns) * 1e-6)
+        self._server.publish(messages)
+
+    # What the server asks, on its loop.
+
+    def welcome(self) -> dict[str, Any]:
+        """Of this run."""
+        run = self._run
+        return {
+            "camera": "server",
+            "source": run.source,
+            "model": run.model,
+            "provider": run.provider,
+            "ipd_mm": run.ipd_mm,
+            "width": run.width,
+            "height": run.height,
+        }
+
+    def state(self) -> dict[str, Any]:
+        """Of this run."""
+        latest, times = self._latest, self._packing_ms.percentiles()
+        words: dict[str, Any] = {"state": self._run.state(), "fps": 0.0, "latency_ms": 0.0}
+        words["frames_dropped"] = 0
+        if latest is not None:
+            figures = self._run.figures(latest)
+            words = {
+                "state": figures.state,
+                "fps": round(figures.fps, 1),
+                "latency_ms": round(figures.latency_ms, 1),
+                "frames_dropped": figures.frames_dropped,
+            }
+        words["mirrored"] = self._avatars.is_flipped
+        words["server_ms"] = round(times.get("p50", 0.0), 2)
+        return words
+
+    def ask(self, what: str) -> str:
+        """Ask the run for something; why not, or ""."""
+        command = next((known for known in _ASKS if known == what), None)
+        if command is None:
+            return f"there is no command {what[:40]!r}: there are {', '.join(_ASKS)}"
+        self._run.ask(command)
+        return ""
+
+    def refresh(self) -> None:
+        """Pack the newest result once more, for a page that has just come or woken up."""
+        try:
+            self._pack()
+        except RtreconError as error:
+            logger.error("web: %s", error)
+
+
+def _import_server() -> Any:
+    try:
+        from rtrecon.outputs.web import server
+    except ImportError as error:
+        raise MissingExtraError("aiohttp", "web") from error
+    return server
+
+
+def _show(url: str) -> None:
+    if not webbrowser.open(url):
+        logger.warning("no browser could be opened: open the page yourself")
+
+
+def _has_browser() -> bool:
+    """Whether one with a window would be opened; one in the terminal would take that over."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
