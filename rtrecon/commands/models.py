@@ -1,4 +1,4 @@
-"""``rtrecon models list|export|build|verify|remove``: the options, and what is done.
+"""``rtrecon models list|export|import|build|verify|remove``: the options, and what is done.
 
 The dataclasses are the options, their docstrings the help.
 """
@@ -27,6 +27,7 @@ from rtrecon.shown import plain
 __all__ = [
     "BuildConfig",
     "ExportConfig",
+    "ImportConfig",
     "ListConfig",
     "ModelsConfig",
     "RemoveConfig",
@@ -37,6 +38,14 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 _NO_DEFAULT = ""
+
+
+def _check_size(size: tuple[int, int] | None) -> None:
+    if size is not None and not 16 <= size[0] == size[1] <= 2048:
+        raise UserError(
+            f"--size must be two equal numbers from 16 to 2048 (crops are square), not "
+            f"{size[0]} {size[1]}"
+        )
 
 
 @dataclass(kw_only=True)
@@ -77,15 +86,64 @@ class ExportConfig(CommonConfig):
     """Replace a model that is in the folder already."""
 
     def __post_init__(self) -> None:
-        if self.size is not None and not 16 <= self.size[0] == self.size[1] <= 2048:
-            raise UserError(
-                f"--size must be two equal numbers from 16 to 2048 (crops are square), not "
-                f"{self.size[0]} {self.size[1]}"
-            )
+        _check_size(self.size)
         if not 17 <= self.opset <= 20:
             raise UserError(f"--opset must be 17 to 20, not {self.opset}")
         if not 1 <= self.batch <= 16:
             raise UserError(f"--batch must be 1 to 16, not {self.batch}")
+
+
+@dataclass(kw_only=True)
+class ImportConfig(CommonConfig):
+    """Take in a model that `optimum-cli export onnx` wrote, or one ONNX file: manifest, hashes."""
+
+    source: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="DIR|FILE.onnx|ID")]
+    """Folder with config.json and model.onnx, an ONNX file, or a hub id (onnx-community/...)."""
+    name: OptionalText = None
+    """Name for the model (default: that of the folder, file or repository)."""
+    out: OptionalPath = None
+    """Folder to write (default: the user's models folder, under the name)."""
+    precision: Annotated[
+        tuple[Precision, ...],
+        tyro.conf.arg(metavar="{fp32,fp16,int8}", help_behavior_hint=_NO_DEFAULT),
+    ] = ()
+    """Which of model.onnx, model_fp16.onnx, model_quantized.onnx to take (default: the first)."""
+    kind: Annotated[
+        Literal["inverse", "metric"] | None,
+        tyro.conf.arg(metavar="{inverse,metric}", help_behavior_hint=_NO_DEFAULT),
+    ] = None
+    """What its values are: larger is nearer, or metres (default: as its config.json says)."""
+    output: OptionalText = None
+    """The graph's output that is depth (default: predicted_depth, or the only one)."""
+    size: Annotated[
+        tuple[int, int] | None,
+        tyro.conf.arg(metavar="H W", help_behavior_hint=_NO_DEFAULT),
+    ] = None
+    """Input height and width, equal (default: as its files say)."""
+    mean: Annotated[
+        tuple[float, float, float] | None,
+        tyro.conf.arg(metavar="R G B", help_behavior_hint=_NO_DEFAULT),
+    ] = None
+    """What is taken from its pictures, 0 to 1 (default: as preprocessor_config.json says)."""
+    std: Annotated[
+        tuple[float, float, float] | None,
+        tyro.conf.arg(metavar="R G B", help_behavior_hint=_NO_DEFAULT),
+    ] = None
+    """What they are divided by then (default: as preprocessor_config.json says)."""
+    color: Annotated[
+        Literal["RGB", "BGR"] | None,
+        tyro.conf.arg(metavar="{RGB,BGR}", help_behavior_hint=_NO_DEFAULT),
+    ] = None
+    """Order of its channels (default: RGB)."""
+    offline: bool = False
+    """Use the hub's local cache alone, as HF_HUB_OFFLINE=1 does."""
+    force: bool = False
+    """Replace a model that is in the folder already."""
+
+    def __post_init__(self) -> None:
+        _check_size(self.size)
+        if self.std is not None and min(self.std) <= 0.0:
+            raise UserError(f"--std must be three numbers above zero, not {self.std}")
 
 
 @dataclass(kw_only=True)
@@ -127,6 +185,7 @@ class RemoveConfig(CommonConfig):
 ModelsConfig = (
     Annotated[ListConfig, tyro.conf.subcommand("list")]
     | Annotated[ExportConfig, tyro.conf.subcommand("export")]
+    | Annotated[ImportConfig, tyro.conf.subcommand("import")]
     | Annotated[BuildConfig, tyro.conf.subcommand("build")]
     | Annotated[VerifyConfig, tyro.conf.subcommand("verify")]
     | Annotated[RemoveConfig, tyro.conf.subcommand("remove")]
@@ -135,7 +194,7 @@ ModelsConfig = (
 
 
 def run_models(
-    config: ListConfig | ExportConfig | BuildConfig | VerifyConfig | RemoveConfig,
+    config: (ListConfig | ExportConfig | ImportConfig | BuildConfig | VerifyConfig | RemoveConfig),
 ) -> int:
     """Do what the subcommand says; returns the exit code.
 
@@ -146,6 +205,8 @@ def run_models(
         return _list(config)
     if isinstance(config, ExportConfig):
         return _export(config)
+    if isinstance(config, ImportConfig):
+        return _import(config)
     if isinstance(config, BuildConfig):
         return _build(config)
     if isinstance(config, VerifyConfig):
@@ -208,7 +269,37 @@ def _export(config: ExportConfig) -> int:
     return 0
 
 
-def _how(config: ExportConfig, name: str) -> str:
+def _import(config: ImportConfig) -> int:
+    from rtrecon.depth.exported import Given
+    from rtrecon.models.importing import import_model
+
+    result = import_model(
+        config.source,
+        config.out,
+        name=config.name,
+        given=Given(
+            kind=config.kind,
+            output=config.output,
+            size_px=config.size[0] if config.size else None,
+            mean=config.mean,
+            std=config.std,
+            color=config.color,
+        ),
+        precisions=config.precision,
+        offline=config.offline,
+        force=config.force,
+    )
+    told, picture = result.manifest, result.manifest["input"]
+    say(
+        f"{told['kind']} depth of {picture['size'][1]}x{picture['size'][0]} {picture['color']}, "
+        f"{', '.join(told['files'])}, mean {picture['mean']}, std {picture['std']}; "
+        f"licence: {told['licence']}"
+    )
+    say(f"wrote {result.folder}: use it with --model {_how(config, result.name)}")
+    return 0
+
+
+def _how(config: ExportConfig | ImportConfig, name: str) -> str:
     return name if config.out is None else str(config.out)
 
 

@@ -19,7 +19,7 @@ from rtrecon.json_text import parse_json
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Checkpoint", "load_checkpoint"]
+__all__ = ["Checkpoint", "licence_in", "load_checkpoint"]
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ def load_checkpoint(
         step_px=step_px,
         mean=mean,
         std=std,
-        licence=_licence(card),
+        licence=licence_in(card),
         source=f"local checkpoint {short}" if local else f"https://huggingface.co/{checkpoint}",
         origin=origin,
     )
@@ -315,7 +315,7 @@ def _native_size_px(config: Any, processor: dict[str, Any]) -> int:
     return int(own or 384)
 
 
-def _licence(card: str) -> str:
+def licence_in(card: str) -> str:
     """The licence in the front matter of a model card."""
     front = re.match(r"\A---\s*\n(.*?)\n---", card, re.DOTALL)
     found = re.search(r"^license:\s*(\S+)", front[1], re.MULTILINE) if front else None

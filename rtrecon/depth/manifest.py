@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, Literal, NoReturn, cast, get_args
 
+from rtrecon.depth.exported import derive, is_exported
 from rtrecon.depth.onnx_file import read_onnx
 from rtrecon.depth.providers.base import ModelSource
 from rtrecon.errors import ModelError
@@ -106,11 +107,16 @@ class Manifest:
     def load(cls, folder: str | Path) -> Manifest:
         """Read and check ``folder/model.json``; the model file itself is not opened.
 
+        Of a folder as ``optimum-cli export onnx`` writes it, which has none, it is derived
+        (`rtrecon.depth.exported`).
+
         Raises:
             ModelError: it is missing, is not JSON, or a field is wrong; names file and field.
         """
         folder = Path(folder)
         path = folder / "model.json"
+        if not path.is_file() and is_exported(folder):
+            return _Reader(folder / "config.json", derive(folder)).manifest()
         try:
             data = read_json(path)
         except OSError as error:

@@ -217,9 +217,10 @@ def _zeros(node: Any, free_size: int) -> np.ndarray[Any, Any]:
     types = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
     if node.type not in types:
         raise RuntimeError(f"its input {node.name} is {node.type}, which is not supported")
+    picture = (1, 3, free_size, free_size)  # exporters may leave even the channels free
     shape = [
-        size if isinstance(size, int) and size > 0 else (1 if axis == 0 else free_size)
-        for axis, size in enumerate(node.shape)
+        size if isinstance(size, int) and size > 0 else due
+        for size, due in zip(node.shape, picture, strict=False)
     ]
     return np.zeros(shape, dtype=types[node.type])
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import platformdirs
 
+from rtrecon.depth.exported import is_exported
 from rtrecon.errors import ModelError
 from rtrecon.json_text import read_json
 
@@ -45,7 +46,8 @@ def list_models() -> dict[str, Path]:
 
 
 def find_model(model: str | Path) -> Path:
-    """The folder of a model given by its name or by the folder itself.
+    """The folder of a model given by its name or by the folder itself: one with ``model.json``, or
+    as ``optimum-cli export onnx`` writes it.
 
     A bare name is the name of an installed model, whatever lies in the current folder: a path
     is a `Path`, or has a separator (``./mine``).
@@ -55,15 +57,18 @@ def find_model(model: str | Path) -> Path:
     """
     path = Path(model)
     if isinstance(model, Path) or _is_path(model):
-        if not _is_file(path / "model.json"):
-            raise ModelError(f"{path} is not the folder of a model: there is no model.json in it")
+        if not _is_file(path / "model.json") and not is_exported(path):
+            raise ModelError(
+                f"{path} is not the folder of a model: there is no model.json in it, and not what "
+                "`optimum-cli export onnx` writes (config.json, model.onnx)"
+            )
         return path
     names = list_models()
     if model in names:
         _say_if_replaced(model, names[model])
         return names[model]
     known = ", ".join(names) or "none"
-    if _is_file(path / "model.json"):
+    if _is_file(path / "model.json") or is_exported(path):
         raise ModelError(
             f"there is no depth model {model!r} (installed: {known}); for the folder of that name "
             f"here give .{os.sep}{model}"

@@ -16,7 +16,7 @@ import numpy as np
 
 from rtrecon.types import BgrImage, Face, Float32Array, Float64Array
 
-__all__ = ["Crop", "CropSpec", "crop_face"]
+__all__ = ["HEAD_CROP", "Crop", "CropSpec", "crop_face"]
 
 # Lengths in units of the distance from the middle of the eyes to the middle of the mouth.
 _CENTER_BELOW_EYES = 0.25
@@ -31,6 +31,10 @@ class CropSpec:
 
     kind: Literal["landmarks", "box"] = "landmarks"
     side: float = 3.8
+
+
+HEAD_CROP = CropSpec("landmarks", 3.8)
+"""What a depth model that was not made for faces is given: a head with some room, upright."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

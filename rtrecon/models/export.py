@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from rtrecon.console import Progress
 from rtrecon.depth.checkpoint import Checkpoint, load_checkpoint
 from rtrecon.errors import MissingExtraError, ModelError, OutputError
-from rtrecon.faces.align import CropSpec
+from rtrecon.faces.align import HEAD_CROP
 from rtrecon.files import make_draft_folder, make_folder
+from rtrecon.models.folder import check_files, is_installed, out_folder, put_folder
 from rtrecon.models.graph import (
     export_graph,
     open_graph,
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["ExportResult", "export_model"]
 
 logger = logging.getLogger(__name__)
-
-CROP = CropSpec("landmarks", 3.8)
-"""The crop a zoo model is given: a head with some room, upright."""
 
 _NAMED = 3  # layers that a refusal names
 _HELD_OUT = 8  # crops that parity is measured on and calibration does not see
@@ -99,12 +97,12 @@ def export_model(
 
     tell("loading")
     loaded = load_checkpoint(checkpoint, size_px=size_px, offline=offline)
-    folder = _out_folder(out, loaded.name, force)
+    folder = out_folder(out, loaded.name, force)
     tell("running PyTorch")
     images = [
         normalise(crop, loaded.mean, loaded.std)
         for crop in _spread(
-            face_crops("demo" if pictures is None else pictures, CROP, loaded.size_px)
+            face_crops("demo" if pictures is None else pictures, HEAD_CROP, loaded.size_px)
         )
     ]
     held_out, calibration = images[:_HELD_OUT], images[_HELD_OUT:] or images
@@ -138,8 +136,8 @@ def export_model(
             base.unlink(missing_ok=True)
         manifest = _manifest(loaded, work, reports, notes, opset, batch)
         (work / "model.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-        _check(work)
-        _put(work, folder)
+        check_files(work)
+        put_folder(work, folder)
     except OSError as error:
         raise OutputError(f"cannot write {folder}: {error.strerror or error}") from error
     finally:
@@ -252,7 +250,7 @@ def _manifest(
             "std": list(loaded.std),
         },
         "outputs": {loaded.kind: loaded.kind},
-        "crop": {"kind": CROP.kind, "side": CROP.side},
+        "crop": {"kind": HEAD_CROP.kind, "side": HEAD_CROP.side},
         "files": files,
         "best": best,
         "licence": loaded.licence,
@@ -264,47 +262,6 @@ def _manifest(
         "exported_with": {
             package: importlib.metadata.version(package)
             for package in ("torch", "transformers", "onnx", "onnxruntime")
-            if _installed(package)
+            if is_installed(package)
         },
     }
-
-
-def _installed(package: str) -> bool:
-    try:
-        importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
-
-
-def _check(folder: Path) -> None:
-    """Run each file once exactly as `--model` will."""
-    from rtrecon.depth.manifest import Manifest
-    from rtrecon.depth.model import DepthModel
-
-    manifest = Manifest.load(folder)
-    for precision in manifest.files:
-        DepthModel(manifest, "cpu", precision)
-
-
-def _out_folder(out: str | Path | None, name: str, force: bool) -> Path:
-    from rtrecon.depth.store import user_models_folder
-
-    folder = user_models_folder() / name if out is None else Path(out)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        if not folder.is_dir() or not (folder / "model.json").is_file():
-            raise OutputError(f"{folder} is there already and is not a model: give another --out")
-        if not force:
-            raise OutputError(f"{folder} holds a model already: give --force to replace it")
-    return folder
-
-
-def _put(work: Path, folder: Path) -> None:
-    """Make ``work`` the model at ``folder``; what was there goes only once it is in place."""
-    if folder.exists():
-        old = work.with_name(f"{work.name}.old")
-        folder.rename(old)
-        work.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        work.rename(folder)
