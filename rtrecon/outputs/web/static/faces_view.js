@@ -1,5 +1,6 @@
 // The faces on the stage: for each a head and a relief, of which what is asked for is shown.
 
+import { Group } from "three";
 import { FaceSurface } from "./face_surface.js";
 import { HeadSurface } from "./head_surface.js";
 import { LOOKS, PictureTexture, Presence, uniforms } from "./surface_material.js";
@@ -68,13 +69,15 @@ export class FacesView {
     const shared = uniforms();
     const picture = new PictureTexture();
     const relief = new FaceSurface(picture, shared, { stride: this.#stage.frugal ? 2 : 1 });
-    const face = { id, shared, picture, relief, head: null, presence: new Presence(), gone_s: 0, has: { head: false, relief: false, picture: false } };
-    this.#stage.faces.add(relief.object3D);
+    const face = { id, group: new Group(), shared, picture, relief, head: null, presence: new Presence(), gone_s: 0, has: { head: false, relief: false, picture: false } };
+    face.group.add(relief.object3D);
+    this.#stage.faces.add(face.group);
     this.#faces.set(id, face);
     return face;
   }
 
   #update(face, seen, { K }) {
+    face.group.userData.T = seen.T; // a headset moves it between results
     if (seen.bitmap) {
       face.picture.set(seen.bitmap);
       seen.bitmap = null;
@@ -95,7 +98,7 @@ export class FacesView {
 
   #addHead(face) {
     const head = new HeadSurface(face.picture, face.shared, this.topology);
-    this.#stage.faces.add(head.object3D);
+    face.group.add(head.object3D);
     return head;
   }
 
@@ -128,9 +131,9 @@ export class FacesView {
     const face = this.#faces.get(id);
     this.#faces.delete(id);
     for (const surface of [face.head, face.relief]) {
-      surface?.object3D.removeFromParent();
       surface?.dispose();
     }
+    face.group.removeFromParent();
     face.picture.dispose();
     if (!this.#faces.size) this.#stage.forget();
   }

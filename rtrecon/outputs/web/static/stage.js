@@ -5,6 +5,9 @@ import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 
 const FIELD_DEG = 26;
 const SPAN_M = 0.34; // what is to be seen in full: a head and some air
+/** From the middle of a head, which is at the origin of `root`, to the middle of its eyes. */
+export const EYES_M = [0, 0.03, 0.05];
+const HIGHEST_M = 0.135; // above the eyes of an avatar that is drawn as large as it is
 const SWAY = { angle_rad: 0.42, period_s: 9 };
 const FOLLOW_S = 0.35;
 const BACKGROUND = 0x0e1116;
@@ -15,7 +18,7 @@ const BACKGROUND = 0x0e1116;
  *   ├ subject   mirrored by `mirror` (scale.x)
  *   │ └ faces   children are in the CAMERA frame (OpenCV: x right, y down, z forward, metres);
  *   │           the middle of the head comes to lie at the origin of `root`
- *   └ avatar    children are in three's frame, the middle of the head at the origin, facing +z;
+ *   └ avatar    children are in three's frame, the middle of the eyes at the origin, facing +z;
  *               already mirrored by who moves it
  *
  * Events: `lost` and `restored` (of WebGL), `touched` (the view was turned by hand), `drawn`.
@@ -62,6 +65,7 @@ export class Stage extends EventTarget {
     this.subject.add(this.faces);
     this.faces.rotation.x = Math.PI;
     this.avatar.visible = false;
+    this.avatar.position.fromArray(EYES_M);
     this.#light();
     this.resetView();
     new ResizeObserver(() => this.resize()).observe(canvas.parentElement ?? canvas);
@@ -110,9 +114,11 @@ export class Stage extends EventTarget {
     this.invalidate();
   }
 
-  /** An avatar's origin is between its eyes: its head comes to the middle. */
-  frameAvatar({ above_m = 0.14 } = {}) {
-    this.avatar.position.set(0, Math.min(0.055, 0.16 - above_m + 0.02), 0);
+  /** An avatar's origin is between its eyes: the middle of its head comes to the origin, and what
+   * is as high as a hat or an anime's hair is drawn smaller. */
+  frameAvatar({ above_m = 0.12 } = {}) {
+    this.avatar.position.fromArray(EYES_M);
+    this.avatar.scale.setScalar(Math.min(1, HIGHEST_M / Math.max(above_m, 0.01)));
     this.invalidate();
   }
 
