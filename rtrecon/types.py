@@ -105,7 +105,7 @@ class Intrinsics:
 
     @classmethod
     def load(cls, path: str | Path) -> Intrinsics:
-        """Read a calibration file: JSON as in the README, or of `rtrecon.intrinsics_file`'s kinds.
+        """Read a calibration file: JSON (docs/formats.md) or of `rtrecon.intrinsics_file`'s kinds.
 
         Raises:
             DataError: the file is missing, is not JSON, lacks a field, or its numbers cannot be.

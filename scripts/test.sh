@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/environment.sh
-set_up_environment "$(runtime_extra)" window dev train export examples
+set_up_environment "$(runtime_extra)" window dev train export examples docs
 "$VENV_PYTHON" -m ruff check rtrecon tools benchmarks examples tests
 "$VENV_PYTHON" -m ruff format --check rtrecon tools benchmarks examples tests
 "$VENV_PYTHON" -m mypy
