@@ -35,10 +35,12 @@ class Source(abc.ABC):
     ``corrupt``, how many pictures could not be decoded; ``t_media_ns``, the time of the picture
     grabbed last within its file, from the first picture on (None: it has none, as a camera's);
     ``has_times``, whether a source that is not live is to be played by those times; ``index``, the
-    number of the picture grabbed last where the source has its own (None: they are counted). Of
-    takes: ``is_recorded``, whether its results are known, so that none may be left out;
-    ``calibration``, what avatars started from then; ``has_pictures``, without which its pictures
-    are black.
+    number of the picture grabbed last where the source has its own (None: they are counted);
+    ``waits``, whether a live source that gives nothing is waited for, and not opened again;
+    ``t_capture_ns``, when the picture grabbed last was taken, if the source knows better than who
+    reads it. Of takes: ``is_recorded``, whether its results are known, so that none may be left
+    out; ``calibration``, what avatars started from then; ``has_pictures``, without which its
+    pictures are black.
     """
 
     name = ""
@@ -48,6 +50,8 @@ class Source(abc.ABC):
     is_recorded = False
     calibration: Mapping[str, Any] | None = None
     has_pictures = True
+    waits = False
+    t_capture_ns: int | None = None
     index: int | None = None
     t_media_ns: int | None = None
     width = 0
@@ -84,7 +88,7 @@ class Source(abc.ABC):
         """The next picture that can be decoded; None at the end."""
         bad = 0
         while self.grab():
-            t_capture_ns = time.monotonic_ns()
+            t_capture_ns = self.t_capture_ns or time.monotonic_ns()
             image = self.retrieve()
             if image is not None:
                 index = self._index if self.index is None else self.index

@@ -103,7 +103,7 @@ class CaptureThread:
         ends_at_exit(self.ask_to_end)
         try:
             self._start_reader(self._source)
-            if self._source.is_live:
+            if self._source.is_live and not self._source.waits:
                 self._watcher = start_thread(self._watch, name="rtrecon-capture-watch")
         except RtreconError:
             self.close()
@@ -146,6 +146,8 @@ class CaptureThread:
     def ask_to_end(self) -> None:
         """The threads are to end; does not wait for them."""
         self._stop.set()
+        if self._source.waits:
+            self._source.close()  # nothing else would end the waiting
         with self._changed:
             self._changed.notify_all()
 
@@ -185,11 +187,12 @@ class CaptureThread:
                     played += 1
                     if not self._wait_until(start_ns + source.t_media_ns):
                         return
-                t_capture_ns = time.monotonic_ns()
+                t_grab_ns = time.monotonic_ns()
+                t_capture_ns = source.t_capture_ns or t_grab_ns
                 image = self._retrieve(source)
                 if generation != self._generation:
                     return
-                self.stats.capture_ms.add((time.monotonic_ns() - t_capture_ns) * 1e-6)
+                self.stats.capture_ms.add((time.monotonic_ns() - t_grab_ns) * 1e-6)
                 if image is None:
                     source.note_corrupt()
                     self.stats.frames_corrupt += 1

@@ -85,6 +85,7 @@ def run_serve(config: ServeConfig) -> int:
     Raises:
         RtreconError: the source, the model or the address cannot be used.
     """
+    from rtrecon.capture.pushed import PushedSource
     from rtrecon.outputs.web.output import WebOutput
 
     host = f"[{config.host}]" if ":" in config.host else config.host
@@ -94,6 +95,8 @@ def run_serve(config: ServeConfig) -> int:
         token=config.token,
         peers=config.peers,
     )
-    if config.source is None:
-        raise UserError("give a source, such as 0 or demo")
-    return run(config.run_config(), first=[output])
+    if config.source is not None:
+        return run(config.run_config(), first=[output])
+    source = PushedSource("browser")
+    output.take_camera_of_pages(source)
+    return run(config.run_config(), first=[output], source=source)

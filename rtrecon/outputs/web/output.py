@@ -12,6 +12,7 @@ from typing import Any
 
 from rtrecon.avatar.frame import AvatarFrame, mirrored
 from rtrecon.avatar.stage import AvatarSettings, AvatarStage
+from rtrecon.capture.pushed import PushedSource
 from rtrecon.console import say
 from rtrecon.errors import ArgumentError, MissingExtraError, RtreconError
 from rtrecon.output import Command, Output, Run
@@ -74,6 +75,12 @@ class WebOutput(Output):
         self._latest: LiveResult | None = None
         self._avatar: AvatarFrame | None = None
         self._seq = 0
+        self._source: PushedSource | None = None
+        self._origins: Any = None
+
+    def take_camera_of_pages(self, source: PushedSource) -> None:
+        """Have a page's camera feed ``source``, which is the run's; before it is opened."""
+        self._source = source
 
     @classmethod
     def missing(cls) -> str:
@@ -111,8 +118,14 @@ class WebOutput(Output):
         host, port, is_named = self._listen
         only_here = is_loopback(host)
         guard = Guard(self._token, f"rtrecon_{port}", only_here=only_here)
+        self._origins = server.Origins()
         self._server = server.WebServer(
-            self, server.Address(host, port, is_named), guard, most_peers=self._most_peers
+            self,
+            server.Address(host, port, is_named),
+            guard,
+            most_peers=self._most_peers,
+            source=self._source,
+            origins=self._origins,
         )
         self._server.start()
         self._target = f"{host}:{self._server.port}"
@@ -151,7 +164,10 @@ class WebOutput(Output):
             return
         with self._packing:
             start_ns = time.perf_counter_ns()
-            messages = self._packer.pack(self._seq, result, wanted, avatar=self._avatar)
+            origin = self._origins.of(result.frame.t_capture_ns)
+            messages = self._packer.pack(
+                self._seq, result, wanted, avatar=self._avatar, origin=origin
+            )
             self._packing_ms.add((time.perf_counter_ns() - start_ns) * 1e-6)
         self._server.publish(messages)
 
@@ -161,7 +177,7 @@ class WebOutput(Output):
         """Of this run."""
         run = self._run
         return {
-            "camera": "server",
+            "camera": "server" if self._source is None else "browser",
             "source": run.source,
             "model": run.model,
             "provider": run.provider,
@@ -183,6 +199,8 @@ class WebOutput(Output):
                 "latency_ms": round(figures.latency_ms, 1),
                 "frames_dropped": figures.frames_dropped,
             }
+        if self._source is not None and not self._source.is_fed:
+            words |= {"state": "waiting", "fps": 0.0}
         words["mirrored"] = self._avatars.is_flipped
         words["server_ms"] = round(times.get("p50", 0.0), 2)
         return words

@@ -32,6 +32,9 @@ class Channel(Protocol):
     def is_open(self) -> bool:
         """Whether messages go over it now."""
 
+    def fits(self, data: bytes) -> bool:
+        """Whether a message is not too long for it."""
+
     def send(self, data: bytes) -> bool:
         """Send, unless too much waits already."""
 
@@ -161,8 +164,9 @@ class Peer:
         self._next_s = max(now_s - 0.005, self._next_s) + 0.9 / self.want.max_hz
         tints = message.tints if message.has_tints else frozenset()
         self._under_way[message.seq] = (now_s, tints)
-        if self.channel is not None and self.channel.is_open():
-            if not self.channel.send(message.data):
+        channel = self.channel
+        if channel is not None and channel.is_open() and channel.fits(message.data):
+            if not channel.send(message.data):
                 self._under_way.pop(message.seq, None)
                 self.skipped += 1
                 return

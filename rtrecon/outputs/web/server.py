@@ -17,11 +17,13 @@ from typing import Any, Protocol
 from aiohttp import WSMsgType, web
 
 from rtrecon._version import __version__
+from rtrecon.capture.pushed import PushedSource
 from rtrecon.errors import OutputError, RtreconError
 from rtrecon.outputs.web.guard import Guard, Rate, headers_for
 from rtrecon.outputs.web.head_layer import head_json
 from rtrecon.outputs.web.layers import Layers, read_want
 from rtrecon.outputs.web.peer import Peer
+from rtrecon.outputs.web.sender import Origins, SenderDesk
 from rtrecon.outputs.web.wire import Message
 from rtrecon.threads import start_thread
 
@@ -82,10 +84,22 @@ class WebServer:
         host: of the run.
         address: where to listen.
         guard: who may come in.
+        source: where pictures of a page's camera go; None: they are not wanted.
+        origins: what those are known by.
         most_peers: pages at once.
     """
 
-    def __init__(self, host: Host, address: Address, guard: Guard, *, most_peers: int) -> None:
+    def __init__(
+        self,
+        host: Host,
+        address: Address,
+        guard: Guard,
+        *,
+        most_peers: int,
+        source: PushedSource | None = None,
+        origins: Origins | None = None,
+    ) -> None:
+        self._desk = SenderDesk(source, origins or Origins(), self._say_state)
         self._host, self._address, self._guard = host, address, guard
         self._most_peers = most_peers
         self._thread: threading.Thread | None = None
@@ -182,6 +196,7 @@ class WebServer:
         closing = [peer.socket.close(code=code, message=why.encode()) for peer in self._peers]
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(asyncio.gather(*closing, return_exceptions=True), _CLOSE_S)
+        await self._desk.close()
         for task in self._tasks:
             task.cancel()
         if self._runner is not None:
@@ -253,7 +268,8 @@ class WebServer:
             self.sent += peer.sent
             self.skipped += peer.skipped
             sending.cancel()
-            self._gone()
+            await self._desk.leave(peer)
+            self._say_state()
         return stream
 
     def _refusal(self, request: web.Request) -> str:
@@ -277,6 +293,8 @@ class WebServer:
                     if not pictures.allows():
                         await self._end(peer, "flood")
                         return
+                    if greeted:
+                        self._desk.take(peer, message.data)
                     continue
                 if message.type != WSMsgType.TEXT:
                     continue
@@ -331,30 +349,11 @@ class WebServer:
                 peer.say("pong", t=words.get("t"), server_t_ms=round(self._loop.time() * 1e3, 3))
             elif kind == "ask":
                 self._ask(peer, words.get("what"))
-            else:
-                await self._obey_more(peer, words)
+            elif not await self._desk.obey(peer, words):
+                peer.say("error", code="unknown", message=f"there is no message {str(kind)[:40]!r}",
+                         remedy="reload the page")  # fmt: skip
         except (ValueError, TypeError) as error:
             peer.say("error", code="message", message=f"{kind}: {error}", remedy="reload the page")
-
-    async def _obey_more(self, peer: Peer, words: Mapping[str, Any]) -> None:
-        kind = words.get("type")
-        if kind == "camera":
-            peer.say(
-                "camera",
-                granted=False,
-                why="this server shows a camera of its own",
-                remedy="start it as: rtrecon serve",
-            )
-            return
-        peer.say(
-            "error",
-            code="unknown",
-            message=f"there is no message {str(kind)[:40]!r}",
-            remedy="reload the page",
-        )
-
-    def _gone(self) -> None:
-        self._say_state()
 
     def _ask(self, peer: Peer, what: Any) -> None:
         reason = self._host.ask(what) if isinstance(what, str) else "it must be a name"
@@ -397,7 +396,7 @@ class WebServer:
         return {
             **self._host.state(),
             "viewers": len(self._peers),
-            "sender": None,
+            "sender": self._desk.number,
             "sent": peer.sent,
             "skipped": peer.skipped,
         }
