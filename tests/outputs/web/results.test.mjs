@@ -45,7 +45,7 @@ function listened() {
 async function settled(heard, count) {
   const answered = () => heard.ready.length + heard.skipped.length + heard.garbage.length;
   while (answered() < count) await new Promise((resolve) => setTimeout(resolve, 5));
-  await new Promise((resolve) => setTimeout(resolve, 20)); // nothing more
+  await new Promise((resolve) => setTimeout(resolve, 200)); // nothing more
   assert.equal(answered(), count);
 }
 
