@@ -14,7 +14,7 @@ import { Status } from "./status.js";
 import { readTopology } from "./wire.js";
 
 const VIEWS = ["picture", "face", "avatar"];
-const STALE_MS = 1500;
+const STALE_MS = 2500;
 const HIDDEN_HZ = 1;
 const PICTURE_PX = { inset: 256, large: 448 }; // so that a result stays below 40 kB
 const TEXTURE_PX = { inset: 128, large: 256 };
@@ -48,6 +48,7 @@ class Page {
   #drawnTimes = [];
   #version = null;
   #isDead = false;
+  #isOld = false;
   #asksMirror = false;
 
   constructor() {
@@ -179,10 +180,9 @@ class Page {
       this.#garbage(why);
       if (seq !== null) link.shown(seq);
     });
-    on(results, "skipped", ({ seq }) => {
-      debug.skipped++;
-      link.shown(seq);
-    });
+    // Not said as shown: what is drawn after it says so for all before it, and until then the
+    // server sends no more than a slow page can take.
+    on(results, "skipped", () => debug.skipped++);
     on(camera, "change", () => this.#cameraChanged());
     on(camera, "words", (words) => this.say(words));
     on(camera, "lost", (error) => this.#cameraFailed(error));
@@ -190,9 +190,13 @@ class Page {
     this.stage.addEventListener("touched", () => ($("hint").style.opacity = 0));
     this.stage.addEventListener("lost", () => {
       debug.contextLost++;
+      $("stage").style.visibility = "hidden"; // browsers draw a torn page there
       this.say("The graphics card was lost; it comes back by itself, as a rule.", "bad");
     });
-    this.stage.addEventListener("restored", () => this.say("The graphics card is back."));
+    this.stage.addEventListener("restored", () => {
+      $("stage").style.visibility = "";
+      this.say("The graphics card is back.");
+    });
     document.addEventListener("visibilitychange", () => this.#woke());
     window.addEventListener("error", ({ message, error }) => this.#failed(error ?? message));
     window.addEventListener("unhandledrejection", ({ reason }) => this.#failed(reason));
@@ -251,7 +255,7 @@ class Page {
   #lostWords = "";
 
   #countDown() {
-    if (debug.connected || !debug.lost) return;
+    if (debug.connected || !debug.lost || this.#isOld) return;
     if (this.#isDead) {
       this.notices.hold(this.#lostWords, { label: "Reload", act: () => window.location.reload() });
       return;
@@ -262,6 +266,8 @@ class Page {
   }
 
   #old() {
+    this.#isOld = true;
+    debug.connected = false;
     this.link.close();
     debug.errors.push("protocol");
     this.notices.hold("The server was changed, and this page is older than it.", { label: "Reload", act: () => window.location.reload() });
