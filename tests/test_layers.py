@@ -37,6 +37,7 @@ outputs
 session
 models
 evaluate bench train
+archive
 commands
 cli
 __init__ __main__

@@ -15,7 +15,7 @@ from rtrecon.errors import SourceError, SourceLostError
 from rtrecon.shown import hide_in, shown_address
 from rtrecon.types import BgrImage
 
-__all__ = ["FileSource", "StreamSource", "open_url"]
+__all__ = ["FileSource", "StreamSource", "open_film", "open_url"]
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +125,7 @@ class FileSource(_VideoSource):
         Raises:
             SourceError: it cannot be read; says why.
         """
-        return cls(lambda: _open_file(path), name or str(path), loop=loop)
+        return cls(lambda: open_film(path), name or str(path), loop=loop)
 
     def _describe(self, reader: VideoReader) -> None:
         reader.peek()
@@ -236,7 +236,12 @@ def open_url(url: str, *, loop: bool = False) -> Source:
     return FileSource(opener, _shown(url), loop=loop, is_remote=True)
 
 
-def _open_file(path: Path) -> VideoReader:
+def open_film(path: Path, *, threads: int | None = None) -> VideoReader:
+    """The video in the file ``path``, decoded by so many ``threads``.
+
+    Raises:
+        SourceError: it cannot be read; says why.
+    """
     if not path.is_file():
         raise SourceError(f"there is no file {path}")
     if path.stat().st_size == 0:
@@ -245,7 +250,7 @@ def _open_file(path: Path) -> VideoReader:
         raise SourceError(f"{path} may not be read: chmod u+r, or run as its owner")
     try:
         # Without the scheme, a name such as 10:20:30.mp4 would be taken for an address.
-        return VideoReader(f"file:{path}", str(path))
+        return VideoReader(f"file:{path}", str(path), threads=threads)
     except SourceError:
         raise
     except Exception as error:  # FFmpeg has errors of no class of Python's

@@ -36,6 +36,7 @@ __all__ = [
     "Picture",
     "find_pictures",
     "is_picture_file",
+    "natural_key",
     "picture_size",
     "pictures_in",
     "read_picture",
@@ -108,7 +109,7 @@ def pictures_in(folder: Path) -> list[Path]:
         inside = list(folder.iterdir())
     except OSError as error:
         raise DataError(f"cannot read {folder}: {error.strerror}") from error
-    return sorted((path for path in inside if _looks_like_one(path)), key=_natural)
+    return sorted((path for path in inside if _looks_like_one(path)), key=natural_key)
 
 
 def is_picture_file(path: Path) -> bool:
@@ -216,7 +217,7 @@ def _glob(pattern: str) -> list[Path]:
     import glob
 
     try:
-        paths = sorted((Path(p) for p in glob.glob(pattern, recursive=True)), key=_natural)  # noqa: PTH207
+        paths = sorted((Path(p) for p in glob.glob(pattern, recursive=True)), key=natural_key)  # noqa: PTH207
     except (OSError, ValueError, re.error):
         paths = []
     pictures = [p for p in paths if _looks_like_one(p)]
@@ -225,7 +226,8 @@ def _glob(pattern: str) -> list[Path]:
     return pictures
 
 
-def _natural(path: Path) -> list[list[tuple[int, str]]]:
+def natural_key(path: Path) -> list[list[tuple[int, str]]]:
+    """What sorts names as people do, 2 before 10."""
     return [
         [
             (int(word), "") if word.isdecimal() else (-1, word.lower())

@@ -7,6 +7,7 @@ FFmpeg decodes, through PyAV, which tells the times that OpenCV's reader leaves 
 from __future__ import annotations
 
 import logging
+import math
 import re
 import time
 from collections.abc import Generator, Mapping
@@ -54,6 +55,7 @@ class VideoReader:
         options: of FFmpeg's demuxer and protocol.
         timeout_s: for opening, and for each read; None: no limit.
         hurried: no picture is held back for the sake of speed: for what is live.
+        threads: that decode; None: as many as the machine has cores.
 
     Attributes: ``width``, ``height`` of the pictures in pixels, upright and of square pixels;
     ``rate_hz`` (None: not said); ``count`` of pictures that it says it has (0: not said);
@@ -73,6 +75,7 @@ class VideoReader:
         options: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
         hurried: bool = False,
+        threads: int | None = None,
     ) -> None:
         import av
         from av.video.reformatter import VideoReformatter
@@ -85,6 +88,8 @@ class VideoReader:
         try:
             self._stream = self._first_video()
             self._stream.thread_type = "SLICE" if hurried else "AUTO"
+            if threads is not None:
+                self._stream.codec_context.thread_count = threads
         except BaseException:
             self._container.close()
             raise
@@ -141,6 +146,41 @@ class VideoReader:
         self._peeked = [found]
         if not isinstance(found, bool) and found.rotation in (90, -90):
             self.width, self.height = self.height, self.width
+
+    def stamps_ns(self) -> list[int] | None:
+        """When the pictures are shown, by the file's own clock, in order; decodes nothing.
+
+        Reads the file to its end, or to where it is damaged: `seek` before `take`.
+
+        Returns:
+            A stamp for each picture; None where pictures have none.
+        """
+        stamps = []
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.size == 0 or packet.is_discard:
+                    continue  # the end; what the file's edit list leaves out
+                base = packet.time_base or self._stream.time_base
+                if packet.pts is None or not base:
+                    return None
+                stamps.append(round(packet.pts * base * _NS))
+        except self._av.error.FFmpegError as error:
+            logger.debug("%s: %s", self._shown, error.strerror)
+        return sorted(stamps)
+
+    def seek(self, t_ns: int, zero_ns: int) -> None:
+        """Go on from the last whole picture before ``t_ns``; times count from stamp ``zero_ns``.
+
+        Containers may know no better place than a later one: look at `t_ns` after `take`.
+        """
+        stream = self._stream
+        stamp = Fraction(t_ns + zero_ns, _NS) / (stream.time_base or Fraction(1, _NS))
+        self._container.seek(math.floor(stamp), stream=stream, backward=True)
+        self._frames.close()
+        self._frames = self._decode()
+        self._frame = None
+        self._peeked.clear()
+        self._zero_ns, self.t_ns = zero_ns, -1
 
     def close(self) -> None:
         """Let go of the file or connection."""

@@ -34,6 +34,11 @@ COMMANDS = {
         "rtrecon.commands.image:run_image",
         "reconstruct the faces of pictures: meshes, depth, previews",
     ),
+    "archive": Command(
+        "rtrecon.commands.archive:ArchiveConfig",
+        "rtrecon.commands.archive:run_archive",
+        "reconstruct hours of video and folders of pictures: tables, on all cores or a cluster",
+    ),
     "avatar": Command(
         "rtrecon.commands.avatar:AvatarConfig",
         "rtrecon.commands.avatar:run_avatar",
