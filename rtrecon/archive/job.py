@@ -35,6 +35,7 @@ __all__ = ["ArchiveJob", "Tally"]
 logger = logging.getLogger(__name__)
 
 _INDEX = "archive.json"
+_OPTIONS = {"fov_deg": "--fov", "mesh_every_s": "--mesh-every"}  # that are called otherwise
 
 
 @dataclass(slots=True)
@@ -232,6 +233,8 @@ class ArchiveJob:
 
     def _repeat(self, outcome: Outcome, name: str) -> None:
         """What a worker has said, once."""
+        if outcome.trace:
+            logger.debug("%s", outcome.trace)
         for level, text in outcome.said:
             if text not in self._said:
                 self._said.add(text)
@@ -260,9 +263,10 @@ class ArchiveJob:
             return True
         if overwrite:
             return False
+        options = ", ".join(_OPTIONS.get(name, f"--{name.replace('_', '-')}") for name in differ)
         raise UserError(
-            f"{self._out / one.name} is there, made with another {', '.join(differ)}: give another "
-            "--out, or --overwrite to make it again"
+            f"{self._out / one.name} is there, made with another {options}: give another --out, or "
+            "--overwrite to make it again"
         )
 
     def _write_index(self) -> None:

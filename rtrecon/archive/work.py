@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -76,6 +77,7 @@ class Outcome:
         error: why it failed, if it did; exit_code: of that; is_fatal: no other task can do better.
         facts: what it found out.
         said: log records of warnings and errors, and of facts for the user: level and text.
+        trace: of the error, for those who ask.
     """
 
     error: str | None = None
@@ -83,6 +85,7 @@ class Outcome:
     is_fatal: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
     said: list[tuple[int, str]] = field(default_factory=list)
+    trace: str = ""
 
 
 def do_task(task: Task) -> Outcome:
@@ -99,14 +102,14 @@ def do_task(task: Task) -> Outcome:
         except RtreconError as error:
             outcome.error, outcome.exit_code = str(error), error.exit_code
             outcome.is_fatal = isinstance(error, _FATAL) or type(error) is UserError
-            logger.debug("%s failed", task.kind, exc_info=True)
+            outcome.trace = traceback.format_exc()
         except Exception as error:  # one bad video never ends the others
             name = task.input.path if task.input is not None else task.kind
             outcome.error = (
                 f"{name} failed: {type(error).__name__}: {error}; --debug shows where, please "
                 "report it"
             )
-            logger.debug("%s failed", task.kind, exc_info=True)
+            outcome.trace = traceback.format_exc()
     return outcome
 
 
@@ -306,12 +309,12 @@ def _load_index(path: Path) -> FilmIndex | None:
         raise SourceError(f"cannot read {path}: {error}; remove it and start again") from error
 
 
-_reconstructors: dict[tuple[str, int, bool], Reconstructor] = {}
+_reconstructors: dict[tuple[str, bool], Reconstructor] = {}
 
 
 def _reconstructor(options: Options, *, temporal: bool) -> Reconstructor:
     """The one of this process: loading the models takes longer than many pictures."""
-    wanted = (options.key(), options.threads, temporal)
+    wanted = (repr(options.reconstructor_options()), temporal)
     found = _reconstructors.get(wanted)
     if found is None:
         cv2.setNumThreads(options.threads)
@@ -319,7 +322,7 @@ def _reconstructor(options: Options, *, temporal: bool) -> Reconstructor:
         if not temporal:
             more = {"temporal": False, "passes": _PASSES, "min_face_px": _LEAST_FACE_PX}
         found = Reconstructor(**options.reconstructor_options(), **more)
-        for old in [key for key in _reconstructors if key[:2] != wanted[:2]]:
+        for old in [key for key in _reconstructors if key[0] != wanted[0]]:
             _reconstructors.pop(old).close()
         _reconstructors[wanted] = found
     return found
