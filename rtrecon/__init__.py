@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     )
     from rtrecon.expression.calibration import Calibration
     from rtrecon.faces.align import Crop
-    from rtrecon.faces.mtcnn import detect_faces
+    from rtrecon.faces.cut import crop_faces
+    from rtrecon.faces.detect import detect_faces
     from rtrecon.fanout import Fanout
     from rtrecon.geometry.mesh import Mesh
     from rtrecon.geometry.reconstruction import FaceGrid, FaceReconstruction, Texture
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
         Frame,
         Gaze,
         Intrinsics,
+        PilImage,
         TrackedFace,
     )
 
@@ -93,6 +95,7 @@ __all__ = [
     "Output",
     "OutputError",
     "PersonFit",
+    "PilImage",
     "ProviderError",
     "Reconstructor",
     "ReconstructorConfig",
@@ -107,6 +110,7 @@ __all__ = [
     "TrackedFace",
     "UserError",
     "__version__",
+    "crop_faces",
     "detect_faces",
     "draw",
     "fit_head",
@@ -138,7 +142,8 @@ _NAMES = {
         "UserError",
     ],
     "rtrecon.faces.align": ["Crop"],
-    "rtrecon.faces.mtcnn": ["detect_faces"],
+    "rtrecon.faces.cut": ["crop_faces"],
+    "rtrecon.faces.detect": ["detect_faces"],
     "rtrecon.fanout": ["Fanout"],
     "rtrecon.geometry.mesh": ["Mesh"],
     "rtrecon.geometry.reconstruction": ["FaceGrid", "FaceReconstruction", "Texture"],
@@ -163,6 +168,7 @@ _NAMES = {
         "Frame",
         "Gaze",
         "Intrinsics",
+        "PilImage",
         "TrackedFace",
     ],
 }

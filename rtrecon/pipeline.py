@@ -23,13 +23,14 @@ from rtrecon.expression.calibration import Calibration
 from rtrecon.expression.gaze import gaze_of
 from rtrecon.expression.stage import ExpressionStage
 from rtrecon.faces.align import Crop, crop_face
-from rtrecon.faces.mtcnn import Mtcnn, check_picture
+from rtrecon.faces.mtcnn import Mtcnn
+from rtrecon.faces.picture_input import as_picture, check_picture
 from rtrecon.faces.tracker import FaceTracker
 from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.geometry.stage import GeometryStage
 from rtrecon.head.fitted import FittedHead
 from rtrecon.stats import FrameTimes
-from rtrecon.types import DEFAULT_FOV_DEG, BgrImage, Frame, Intrinsics, TrackedFace
+from rtrecon.types import DEFAULT_FOV_DEG, BgrImage, Frame, Intrinsics, PilImage, TrackedFace
 from rtrecon.upright import ODD_DISAGREEMENT, disagreement, second_opinion
 
 if TYPE_CHECKING:
@@ -204,20 +205,19 @@ class Reconstructor:
         for part in ("depth_model", "tracker", "_mtcnn"):
             self.__dict__.pop(part, None)
 
-    def __call__(self, frame: Frame | BgrImage) -> list[FaceReconstruction]:
-        """Reconstruct the faces of ``frame``: a `Frame`, or a (H, W, 3) uint8 BGR picture.
+    def __call__(self, frame: Frame | BgrImage | PilImage | str | Path) -> list[FaceReconstruction]:
+        """Reconstruct the faces of ``frame``: a `Frame`, a (H, W, 3) uint8 BGR picture, a PIL
+        picture as it lies, or the file of a picture.
 
         The time of a frame drives all filters, so frames must come in order. One from up to a
         second before the last is taken as of the same time; from further back all begins anew.
         Both are said once and counted. `times` holds the stage times of the last call.
 
         Raises:
-            DataError: it is no such picture.
+            DataError: it is no such picture, or its file cannot be read.
         """
         self._check_open()
-        if not isinstance(frame, Frame):
-            frame = Frame(frame, 0, time.monotonic_ns())
-        check_picture(frame.image)
+        frame = _frame_of(frame)
         frame = self._in_order(frame)
         self.times = times = FrameTimes()
         results = self._reconstruct(frame, self._find_faces(frame, times), times)
@@ -428,7 +428,7 @@ class Reconstructor:
 
 
 def reconstruct(
-    image: BgrImage | str | Path,
+    image: BgrImage | PilImage | str | Path,
     *,
     model: str | Path = "face-dpt",
     provider: str = "auto",
@@ -441,22 +441,15 @@ def reconstruct(
 ) -> list[FaceReconstruction]:
     """The faces of one picture, largest first, at the quality of ``rtrecon image``.
 
-    ``image`` is (H, W, 3) uint8 BGR or a file; a file's own focal length is used if it has
-    one and neither ``fov_deg`` nor ``intrinsics`` is given. ``min_face_px`` is the smallest
-    face looked for; below the default, patterns are taken for faces more often. For many
-    pictures make one `Reconstructor` and keep it.
+    ``image`` is (H, W, 3) uint8 BGR, a PIL picture or a file; a file's own focal length is used
+    if it has one and neither ``fov_deg`` nor ``intrinsics`` is given. ``min_face_px`` is the
+    smallest face looked for; below the default, patterns are taken for faces more often. For
+    many pictures make one `Reconstructor` and keep it.
 
     Raises:
         DataError, ModelError, ProviderError: an argument cannot be used.
     """
-    if isinstance(image, (str, Path)):
-        from rtrecon.capture.pictures import read_picture
-
-        picture = read_picture(Path(image))
-        frame = Frame(picture.image, 0, time.monotonic_ns(), picture.intrinsics)
-    else:
-        check_picture(image)
-        frame = Frame(image, 0, time.monotonic_ns())
+    frame = _frame_of(image)
     recon = Reconstructor(
         model,
         provider,
@@ -469,3 +462,20 @@ def reconstruct(
         min_face_px=min_face_px,
     )
     return recon(frame)
+
+
+def _frame_of(picture: Frame | BgrImage | PilImage | str | Path) -> Frame:
+    """``picture`` as of now; a file's own focal length goes with it.
+
+    Raises:
+        DataError: it is no picture.
+    """
+    if isinstance(picture, Frame):
+        check_picture(picture.image)
+        return picture
+    if isinstance(picture, str | Path):
+        from rtrecon.capture.pictures import read_picture
+
+        read = read_picture(Path(picture))
+        return Frame(read.image, 0, time.monotonic_ns(), read.intrinsics)
+    return Frame(as_picture(picture), 0, time.monotonic_ns())

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,7 @@ __all__ = [
     "Frame",
     "Gaze",
     "Intrinsics",
+    "PilImage",
     "TrackedFace",
     "rounded",
 ]
@@ -38,6 +39,21 @@ __all__ = [
 BgrImage = npt.NDArray[np.uint8]
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
+
+
+class PilImage(Protocol):
+    """As much of a ``PIL.Image.Image`` as is needed here, where Pillow is not imported."""
+
+    @property
+    def mode(self) -> str:
+        """Of its pixels, such as RGB."""
+
+    def convert(self, mode: str, /) -> Any:
+        """The same in another mode."""
+
+    def getexif(self) -> Any:
+        """What the file said of the camera."""
+
 
 DEFAULT_FOV_DEG = 60.0
 """Diagonal field of view assumed when nothing better is known."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 import rtrecon
 from rtrecon.errors import DataError, RtreconError
@@ -24,6 +25,23 @@ def test_a_picture_and_its_file_give_the_same(
     (from_array,) = rtrecon.reconstruct(picture, model=dome_model)
     (from_file,) = rtrecon.reconstruct(path, model=dome_model)
     np.testing.assert_array_equal(from_array.points_camera, from_file.points_camera)
+
+
+def test_a_reconstructor_takes_arrays_files_and_pillows_pictures(
+    dome_model: Path, picture: np.ndarray, tmp_path: Path
+) -> None:
+    path = tmp_path / "face.png"
+    cv2.imwrite(str(path), picture)
+    recon = rtrecon.Reconstructor(dome_model, temporal=False)
+    with Image.open(path) as pillow:
+        given = (picture, path, str(path), pillow)
+        first, *others = [recon(one)[0].points_camera for one in given]
+    for other in others:
+        np.testing.assert_array_equal(first, other)
+    with pytest.raises(DataError, match=r"missing\.png"):
+        recon("missing.png")
+    with pytest.raises(DataError, match="not list"):
+        recon([picture])  # type: ignore[arg-type]
 
 
 def test_tiny_faces_are_found_when_asked_for(dome_model: Path, picture: np.ndarray) -> None:

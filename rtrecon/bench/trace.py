@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 from rtrecon.bench.drawing import Drawer
@@ -20,7 +21,7 @@ from rtrecon.geometry.reconstruction import FaceReconstruction
 from rtrecon.live_pipeline import LivePipeline
 from rtrecon.pipeline import Reconstructor
 from rtrecon.stats import WORK_STAGES, FrameTimes, RunStats
-from rtrecon.types import BgrImage, Frame
+from rtrecon.types import BgrImage, Frame, PilImage
 
 __all__ = ["TracedReconstructor", "trace_events", "trace_pipeline"]
 
@@ -35,7 +36,7 @@ class TracedReconstructor(Reconstructor):
 
     calls: list[tuple[int, int, int, FrameTimes, int]]
 
-    def __call__(self, frame: Frame | BgrImage) -> list[FaceReconstruction]:
+    def __call__(self, frame: Frame | BgrImage | PilImage | str | Path) -> list[FaceReconstruction]:
         """As `Reconstructor`."""
         start_ns = time.monotonic_ns()
         found = super().__call__(frame)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,12 @@ import numpy as np
 from rtrecon.errors import DataError, MissingExtraError, ModelError
 from rtrecon.faces.boxes import move, nms, nms_min, square
 from rtrecon.faces.light import brighten, gain_beside_lamps, gain_for
+from rtrecon.faces.picture_input import check_picture
 from rtrecon.faces.resample import AreaSampler, pixel_spans
 from rtrecon.json_text import read_json
 from rtrecon.types import BgrImage, Face, Float32Array
 
-__all__ = ["Mtcnn", "check_picture", "detect_faces"]
+__all__ = ["Mtcnn"]
 
 logger = logging.getLogger(__name__)
 
@@ -244,24 +244,6 @@ class Mtcnn:
         return [Face(boxes[k], landmarks[k], float(scores[k])) for k in np.argsort(area)[::-1]]
 
 
-def detect_faces(image: BgrImage, min_face_px: float = 20) -> list[Face]:
-    """All faces in one (H, W, 3) uint8 BGR picture, largest first, by full MTCNN.
-
-    Dark pictures are brightened for it. The networks are loaded at the first call of each
-    thread and kept.
-
-    Raises:
-        DataError: it is not such a picture.
-    """
-    detector: Mtcnn | None = getattr(_of_thread, "detector", None)
-    if detector is None:
-        detector = _of_thread.detector = Mtcnn()
-    return detector.detect(image, min_face_px=min_face_px, evens_dark=True)
-
-
-_of_thread = threading.local()
-
-
 def _find_in_any_light(find: Callable[[BgrImage], list[Face]], image: BgrImage) -> list[Face]:
     """What ``find`` finds in ``image``, brightened where it is dark.
 
@@ -274,30 +256,6 @@ def _find_in_any_light(find: Callable[[BgrImage], list[Face]], image: BgrImage) 
         return faces
     more = gain_beside_lamps(image)
     return find(brighten(image, more)) if more > _WORTH_A_LOOK * gain else []
-
-
-def check_picture(image: object) -> None:
-    """Refuse what is not a (H, W, 3) uint8 picture.
-
-    Raises:
-        DataError: says what it is and how to convert it.
-    """
-    if not isinstance(image, np.ndarray):
-        # cv2.imread answers None for a file that it cannot read.
-        raise DataError(f"a picture must be a uint8 array, not {type(image).__name__}")
-    if image.dtype != np.uint8:
-        raise DataError(f"a picture must be a uint8 array, not {image.dtype}: scale it to 0..255")
-    if image.ndim != 3 or image.shape[2] != 3:
-        remedy = {
-            (2, None): "cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)",
-            (3, 1): "cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)",
-            (3, 4): "cv2.cvtColor(image, cv2.COLOR_BGRA2BGR)",
-        }.get((image.ndim, image.shape[2] if image.ndim == 3 else None), "cv2.cvtColor")
-        raise DataError(
-            f"a picture must be (height, width, 3) BGR, not {image.shape}: convert it with {remedy}"
-        )
-    if image.size == 0:
-        raise DataError(f"the picture is empty: {image.shape}")
 
 
 def _shipped_folder() -> Path:

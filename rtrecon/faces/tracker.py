@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rtrecon.faces.boxes import iou
-from rtrecon.faces.mtcnn import Mtcnn, check_picture
+from rtrecon.faces.mtcnn import Mtcnn
+from rtrecon.faces.picture_input import check_picture
 from rtrecon.faces.track import Track, likeness, place_of, signature
 from rtrecon.types import BgrImage, Face, TrackedFace
 

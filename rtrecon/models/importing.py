@@ -23,7 +23,7 @@ from rtrecon.depth.model import DepthModel
 from rtrecon.depth.onnx_file import find_reference, read_onnx
 from rtrecon.errors import MissingExtraError, ModelError, OutputError
 from rtrecon.faces.align import HEAD_CROP, Crop, crop_face
-from rtrecon.faces.mtcnn import detect_faces
+from rtrecon.faces.detect import detect_faces
 from rtrecon.files import make_draft_folder, make_folder
 from rtrecon.models.folder import check_files, out_folder, put_folder
 from rtrecon.types import BgrImage, Float32Array

@@ -6,8 +6,8 @@ import pytest
 
 from rtrecon.errors import RtreconError
 from rtrecon.faces.boxes import iou
+from rtrecon.faces.detect import detect_faces
 from rtrecon.faces.light import brighten, gain_beside_lamps, gain_for
-from rtrecon.faces.mtcnn import detect_faces
 from rtrecon.faces.tracker import FaceTracker
 from tests.faces.scenes import DATA, Pose, portrait, scene, unit
 
