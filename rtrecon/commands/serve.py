@@ -13,6 +13,7 @@ from rtrecon.config import (
     ModelConfig,
     OptionalFloat,
     OptionalInt,
+    OptionalPath,
     OptionalText,
 )
 from rtrecon.errors import UserError
@@ -44,6 +45,10 @@ class ServeConfig(ModelConfig):
     """What the page's address must have. Default: none here, a random one for other machines."""
     peers: int = 8
     """Pages at once."""
+    tls_cert: OptionalPath = None
+    """Certificate (PEM), with those that signed it. Default: for other machines, one of our own."""
+    tls_key: OptionalPath = None
+    """Its key (PEM), unless it is in the same file."""
     out: Annotated[
         list[str],
         tyro.conf.arg(metavar="NAME[:TARGET][?key=value]", help_behavior_hint=_NO_DEFAULT),
@@ -94,6 +99,8 @@ def run_serve(config: ServeConfig) -> int:
         open=not config.no_open,
         token=config.token,
         peers=config.peers,
+        tls_cert=config.tls_cert,
+        tls_key=config.tls_key,
     )
     if config.source is not None:
         return run(config.run_config(), first=[output])

@@ -29,15 +29,19 @@ def is_loopback(host: str) -> bool:
 class Guard:
     """Decides by headers; holds no state.
 
+    Attributes:
+        cookie: name of the one that carries the token.
+
     Args:
         token: that all must show; "": none.
-        cookie: name of the one that carries it.
         only_here: the server listens on the loopback alone, so names of elsewhere are a page that
             was led here (DNS rebinding).
     """
 
-    def __init__(self, token: str, cookie: str, *, only_here: bool) -> None:
-        self._token, self.cookie, self._only_here = token, cookie, only_here
+    def __init__(self, token: str, *, only_here: bool) -> None:
+        self._token, self._only_here = token, only_here
+        # Cookies are shared by all ports of a host.
+        self.cookie = f"rtrecon_{hashlib.sha256(token.encode()).hexdigest()[:12]}"
 
     @property
     def has_token(self) -> bool:
@@ -56,9 +60,8 @@ class Guard:
         """Whether the request was meant for this server."""
         if not self._only_here:
             return True
-        named = urlsplit(f"//{headers.get('Host', '')}")
         try:
-            return is_loopback(named.hostname or "")
+            return is_loopback(urlsplit(f"//{headers.get('Host', '')}").hostname or "")
         except ValueError:
             return False
 

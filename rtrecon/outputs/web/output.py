@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import secrets
 import sys
 import threading
 import time
 import webbrowser
+from pathlib import Path
 from typing import Any
 
 from rtrecon.avatar.frame import AvatarFrame, mirrored
@@ -18,6 +21,7 @@ from rtrecon.errors import ArgumentError, MissingExtraError, RtreconError
 from rtrecon.output import Command, Output, Run
 from rtrecon.outputs.avatar_output import names_port, parse_address
 from rtrecon.outputs.avatar_run import AvatarRun
+from rtrecon.outputs.web import certificate, invite
 from rtrecon.outputs.web.guard import Guard, is_loopback
 from rtrecon.outputs.web.wire import ResultPacker
 from rtrecon.result import LiveResult
@@ -29,6 +33,8 @@ __all__ = ["DEFAULT_PORT", "WebOutput"]
 logger = logging.getLogger(__name__)
 
 DEFAULT_PORT = 8765
+_ALL = ("0.0.0.0", "::")
+_LEAST_TOKEN, _TOKEN = 6, re.compile(r"[\w-]+", re.ASCII)
 _ASKS: tuple[Command, ...] = ("calibrate", "mirror", "snapshot", "record")
 
 
@@ -43,6 +49,7 @@ class WebOutput(Output):
         open: open the page in the browser.
         token: that the address must have; "": none here, a random one for other machines.
         peers: pages at once.
+        tls_cert, tls_key: PEM files; without them other machines get a certificate of our own.
     """
 
     name = "web"
@@ -57,11 +64,21 @@ class WebOutput(Output):
         open: bool = True,  # noqa: A002  (as it is called on the command line)
         token: str = "",
         peers: int = 8,
+        tls_cert: Path | None = None,
+        tls_key: Path | None = None,
     ) -> None:
         is_any = target.endswith(":0")  # any that is free
         host, port = parse_address(target.removesuffix(":0"), "127.0.0.1", DEFAULT_PORT)
         if not 1 <= peers <= 1000:
             raise ArgumentError(f"web: peers must be 1 to 1000, not {peers}")
+        if token and not (_LEAST_TOKEN <= len(token) <= 200 and _TOKEN.fullmatch(token)):
+            raise ArgumentError(
+                f"web: a token must be {_LEAST_TOKEN} to 200 letters, digits, - and _"
+            )
+        if tls_key is not None and tls_cert is None:
+            raise ArgumentError("web: a key for TLS needs its certificate")
+        self._tls_cert, self._tls_key = tls_cert, tls_key
+        self._tls: Any = None
         self._listen = (host, 0, True) if is_any else (host, port, names_port(target))
         self._opens, self._token, self._most_peers = open, token, peers
         self._target = target
@@ -98,17 +115,22 @@ class WebOutput(Output):
 
     @property
     def url(self) -> str:
-        """Of the page, with its token."""
-        host, port = self._listen[0], self._server.port
+        """Of the page, for this machine; with its token."""
+        host = self._listen[0]
+        return self._url("localhost" if host in _ALL else host)
+
+    def _url(self, host: str) -> str:
         shown = f"[{host}]" if ":" in host else host
         query = f"?token={self._token}" if self._token else ""
-        return f"http://{shown}:{port}/{query}"
+        scheme = "http" if self._tls is None else "https"
+        return f"{scheme}://{shown}:{self._server.port}/{query}"
 
     def open(self, run: Run) -> None:
         """Listen, and open the page.
 
         Raises:
-            MissingExtraError: aiohttp is not installed.
+            MissingExtraError: aiohttp, or what makes certificates, is not installed.
+            DataError: the certificate cannot be used.
             OutputError: the address cannot be listened on.
         """
         server = _import_server()
@@ -117,7 +139,13 @@ class WebOutput(Output):
         self._stage = self._avatars.stage(AvatarSettings())
         host, port, is_named = self._listen
         only_here = is_loopback(host)
-        guard = Guard(self._token, f"rtrecon_{port}", only_here=only_here)
+        if self._tls_cert is not None:
+            self._tls = certificate.context_of(self._tls_cert, self._tls_key)
+        elif not only_here:
+            self._tls = certificate.own_context(invite.names_of(host))
+        if not only_here and not self._token:
+            self._token = secrets.token_urlsafe(16)
+        guard = Guard(self._token, only_here=only_here)
         self._origins = server.Origins()
         self._server = server.WebServer(
             self,
@@ -126,15 +154,33 @@ class WebOutput(Output):
             most_peers=self._most_peers,
             source=self._source,
             origins=self._origins,
+            tls=self._tls,
         )
         self._server.start()
         self._target = f"{host}:{self._server.port}"
-        if self._token:
-            say(f"the page: {self.url}")
-        else:
-            logger.info("the page: %s", self.url)
+        self._invite(only_here)
         if self._opens and _has_browser():
             start_thread(_show, self.url, name="rtrecon-browser")
+
+    def _invite(self, only_here: bool) -> None:
+        """Say where the page is. Logs hide tokens, so that goes to standard output."""
+        if only_here:
+            (say if self._token else logger.info)(f"the page: {self.url}")
+            return
+        host = self._listen[0]
+        found = invite.addresses_here() if host in _ALL else [host]
+        urls = [self._url(address) for address in found] or [self.url]
+        say(f"the page, for whoever has this address: {urls[0]}")
+        for url in urls[1:]:
+            say(f"    or {url}")
+        code = invite.code_of(urls[0], sys.stdout.encoding) if sys.stdout.isatty() else ""
+        if code:
+            say(f"\n{code}\n")
+        if self._tls_cert is None:
+            say(
+                "The browser warns of the certificate, which this machine has made for itself: "
+                "go on from there once."
+            )
 
     def write(self, result: LiveResult) -> None:
         """Pack what pages want of one result, and hand it to the server."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import mimetypes
 import socket
+import ssl
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -86,6 +88,7 @@ class WebServer:
         guard: who may come in.
         source: where pictures of a page's camera go; None: they are not wanted.
         origins: what those are known by.
+        tls: None: not encrypted.
         most_peers: pages at once.
     """
 
@@ -98,7 +101,9 @@ class WebServer:
         most_peers: int,
         source: PushedSource | None = None,
         origins: Origins | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._tls = tls
         self._desk = SenderDesk(source, origins or Origins(), self._say_state)
         self._host, self._address, self._guard = host, address, guard
         self._most_peers = most_peers
@@ -180,11 +185,15 @@ class WebServer:
         mimetypes.add_type("text/javascript", ".mjs")
         mimetypes.add_type("application/wasm", ".wasm")
         self._runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=_CLOSE_S
+            app,
+            access_log=None,
+            logger=_http_logger(),
+            handle_signals=False,
+            shutdown_timeout=_CLOSE_S,
         )
         await self._runner.setup()
         for listening in self._sockets:
-            await web.SockSite(self._runner, listening).start()
+            await web.SockSite(self._runner, listening, ssl_context=self._tls).start()
         self._do(self._tell_state())
 
     async def _close(self) -> None:
@@ -227,6 +236,12 @@ class WebServer:
             response = await handler(request)
         except web.HTTPException as error:
             response = web.Response(status=error.status, text=f"{error.reason}\n")
+        except RtreconError as error:
+            response = web.Response(status=500, text=f"{error}\n")
+        except Exception as error:
+            logger.error("web: %s failed: %r", request.path, error)
+            logger.debug("web", exc_info=True)
+            response = web.Response(status=500, text="this failed: see the terminal\n")
         for name, value in headers_for(_page_text()).items():
             response.headers[name] = value
         response.headers.setdefault("Cache-Control", "no-cache")
@@ -428,7 +443,13 @@ def _listen(address: Address) -> socket.socket:
     for port in range(address.port, min(address.port + most, 65536)):
         try:
             family = socket.getaddrinfo(address.host, port, type=socket.SOCK_STREAM)[0][0]
-            made = socket.create_server((address.host, port), family=family, backlog=32)
+            both = family == socket.AF_INET6 and address.host == "::"
+            made = socket.create_server(
+                (address.host, port),
+                family=family,
+                backlog=32,
+                dualstack_ipv6=both and socket.has_dualstack_ipv6(),
+            )
         except OSError as error:
             trouble = trouble or error
             continue
@@ -440,10 +461,34 @@ def _listen(address: Address) -> socket.socket:
     reason = trouble.strerror if trouble else "no port is left"
     remedy = (
         "end the program that has it, or name another port"
-        if trouble is not None and trouble.errno in (98, 48, 10048)
+        if trouble is not None and trouble.errno == errno.EADDRINUSE
         else "name an address of this machine, such as 127.0.0.1, and a port above 1023"
     )
     raise OutputError(f"cannot listen on {where} ({reason}): {remedy}")
+
+
+class _Demote(logging.Filter):
+    """What a library says of what others send is of no interest: once, in our words, is enough."""
+
+    _said = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno >= logging.WARNING:
+            if not self._said:
+                logger.info("web: somebody sends what is no request: hung up; not said again")
+            self._said = True
+            record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+        return logger.isEnabledFor(record.levelno)
+
+
+def _http_logger() -> logging.Logger:
+    made = logging.getLogger(f"{__name__}.http")
+    made.filters = [_Demote()]
+    for name in ("aiortc", "aioice", "libav"):  # not on standard error, unless it is asked for
+        library = logging.getLogger(name)
+        if not library.handlers:
+            library.addHandler(logging.NullHandler())
+    return made
 
 
 def _note(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:  # noqa: ARG001
