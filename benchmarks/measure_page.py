@@ -131,12 +131,12 @@ def measure(args: argparse.Namespace, clip: Path) -> Figures:
         page.set_default_timeout(60_000)
         page.add_init_script(time_code.JS_READ + web_page.JS_WATCH_RESULTS)
         page.goto(server.url + query)
-        page.wait_for_function("window.rtreconDebug !== undefined")
-        page.evaluate("rtreconWatchResults()")
-        page.wait_for_function("rtreconResults.some((r) => r.header.faces.length)")
+        web_page.wait_until(page, "window.rtreconPage !== undefined")
+        extra = {"layers": ["picture"], "picture_px": PICTURE_PX} if is_browser else {}
+        page.evaluate("(extra) => rtreconWatchResults(extra)", extra)
+        web_page.wait_until(page, "rtreconResults.some((r) => r.header.faces.length)")
         if is_browser:
-            page.evaluate(ASK_FOR_NUMBERS, PICTURE_PX)
-            page.evaluate("{ rtreconWatchCamera(rtreconDebug.track); }")
+            page.evaluate("{ rtreconWatchCamera(rtreconPage.camera.stream.getVideoTracks()[0]); }")
         page.wait_for_timeout(1000 * args.warm)
         processes = Processes(server)
         drawn: list[dict[str, Any]] = []
@@ -181,12 +181,6 @@ def measure(args: argparse.Namespace, clip: Path) -> Figures:
     )
 
 
-ASK_FOR_NUMBERS = """(picture_px) => {
-    const usual = rtreconDebug.wanted.layers;
-    if (usual.includes('picture')) return;
-    rtreconDebug.want = {layers: [...usual, 'picture'], picture_px};
-    rtreconDebug.send_want();
-}"""
 PACKING_MS = "rtreconDebug.state?.server_ms ?? NaN"
 
 

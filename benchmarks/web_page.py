@@ -40,9 +40,10 @@ class Server:
 
     arguments: Sequence[str] = ()
     port: int = field(default_factory=free_port)
-    environment: dict[str, str] = field(default_factory=dict)
+    token: str = ""
     process: subprocess.Popen[str] | None = None
     said: list[str] = field(default_factory=list)
+    _listener: threading.Thread | None = None
 
     @property
     def url(self) -> str:
@@ -58,12 +59,13 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, **self.environment},
         )
-        threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, args=(self.process,), daemon=True)
+        self._listener.start()
         until_s = time.monotonic() + START_S
+        address = self.url + (f"?token={self.token}" if self.token else "")
         while True:
-            with contextlib.suppress(OSError), urllib.request.urlopen(self.url, timeout=5):
+            with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5):
                 return self
             if self.process.poll() is not None or time.monotonic() > until_s:
                 self.stop()
@@ -81,10 +83,14 @@ class Server:
             self.process.kill()
             self.process.wait()
             raise RuntimeError("the server did not end:\n" + "".join(self.said)) from None
+        finally:
+            if self._listener is not None:
+                self._listener.join()
 
     def _listen(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
-        self.said.extend(process.stdout)
+        with process.stdout as lines:
+            self.said.extend(lines)
 
     def __enter__(self) -> Server:
         return self.start()
@@ -128,29 +134,68 @@ def chromium(clip: Path | None = None, *, flags: Sequence[str] = ()) -> Iterator
 
 
 JS_WATCH_RESULTS = """
+// Data channels of this page, for who wants to say something wrong on one.
+window.rtreconChannels = [];
+const makeChannel = RTCPeerConnection.prototype.createDataChannel;
+RTCPeerConnection.prototype.createDataChannel = function (...options) {
+  const channel = makeChannel.apply(this, options);
+  window.rtreconChannels.push(channel);
+  return channel;
+};
 // rtreconResults: what is drawn from now on, the newest thousand, with the picture as base64.
-window.rtreconWatchResults = () => {
+// `extra`: keys laid over what the page wants of results; `layers` are added to its own.
+window.rtreconWatchResults = (extra = {}) => {
+  const page = window.rtreconPage, debug = window.rtreconDebug, waiting = new Map();
   window.rtreconResults = [];
-  const debug = window.rtreconDebug;
-  debug.on_drawn = ({seq, header, bytes, transport, received_ms, drawn_ms, message}) => {
+  const take = (transport) => ({detail: message}) => {
+    const length = new DataView(message).getUint32(4, true);
+    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(message, 8, length)));
+    const received_ms = performance.now(), bytes = message.byteLength;
     let picture = null;
     if (header.picture) {
-      const start = 8 + new DataView(message).getUint32(4, true) + header.picture[0];
-      const jpeg = new Uint8Array(message, start, header.picture[1]);
+      const jpeg = new Uint8Array(message, 8 + length + header.picture[0], header.picture[1]);
       picture = btoa(jpeg.reduce((text, byte) => text + String.fromCharCode(byte), ''));
     }
-    window.rtreconResults.push({seq, header, bytes, transport, received_ms, drawn_ms, picture});
-    if (window.rtreconResults.length > 1000) window.rtreconResults.shift();
+    waiting.set(header.seq, {seq: header.seq, header, bytes, transport, received_ms, picture});
+    if (waiting.size > 100) waiting.delete(waiting.keys().next().value);
   };
+  page.link.addEventListener('bytes', take('ws'));
+  page.camera.addEventListener('bytes', take('webrtc'));
+  page.stage.addEventListener('drawn', () => {
+    const result = waiting.get(debug.lastDrawnSeq);
+    if (!result) return;
+    waiting.delete(result.seq);
+    window.rtreconResults.push({...result, drawn_ms: debug.drawnAt[result.seq]});
+    if (window.rtreconResults.length > 1000) window.rtreconResults.shift();
+  });
+  const want = page.link.want.bind(page.link), {layers = [], ...rest} = extra;
+  page.link.want = (wanted) =>
+    want({...wanted, ...rest, layers: [...new Set([...wanted.layers, ...layers])]});
+  want({...debug.want, ...rest, layers: [...new Set([...(debug.want?.layers ?? []), ...layers])]});
 };
 """
-"""Defines ``window.rtreconWatchResults`` in our page, on its ``rtreconDebug``."""
+"""Defines ``window.rtreconWatchResults`` and ``rtreconChannels`` in our page."""
+
+
+def wait_until(page: Any, expression: str, timeout_s: float = 60.0) -> None:
+    """Until it is true in the page; playwright's own way needs a page that allows ``eval``.
+
+    Raises:
+        TimeoutError: it stays false.
+    """
+    until_s = time.monotonic() + timeout_s
+    while not page.evaluate(f"() => Boolean({expression})"):
+        if time.monotonic() > until_s:
+            raise TimeoutError(f"not within {timeout_s:g} s: {expression}")
+        page.wait_for_timeout(50)
 
 
 def drawn_results(page: Any, *, clear: bool = True) -> list[dict[str, Any]]:
     """What was drawn since `JS_WATCH_RESULTS` began, or since this was asked for last.
 
-    Keys as in docs/web.md, and ``number``: the time code in its layer "picture", None without.
+    Keys: ``seq``, ``header`` (docs/web.md), ``bytes`` of the whole message, ``transport`` (ws or
+    webrtc), ``received_ms`` and ``drawn_ms`` by the page's ``performance.now()``, ``number``: the
+    time code in the layer "picture", None without.
     """
     take = "window.rtreconResults.splice(0)" if clear else "window.rtreconResults"
     results: list[dict[str, Any]] = page.evaluate(take)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ import web_page
 
 import rtrecon
 
-WAIT_MS = 40_000  # for what takes a second alone: the machine may be busy
+WAIT_S = 60.0  # for what takes a second alone: the machine may be busy
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -56,7 +57,9 @@ def serve() -> Iterator[Callable[..., web_page.Server]]:
     with contextlib.ExitStack() as stack:
 
         def start(*arguments: str, **options: Any) -> web_page.Server:
-            return stack.enter_context(web_page.Server(arguments, **options))
+            server = stack.enter_context(web_page.Server(arguments, **options))
+            stack.callback(lambda: sys.stdout.writelines(server.said))  # a failure shows it
+            return server
 
         yield start
 
@@ -96,15 +99,17 @@ class Watched:
 def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     """Open a page of a server in a context of its own: ``open_page(server, "?camera=1")``.
 
-    ``page.watched`` is the `Watched` of its context.
+    ``page.watched`` is the `Watched` of its context. ``extra`` is what its results must hold beside
+    what the page itself wants.
     """
     contexts: list[tuple[Any, Watched]] = []
 
     def start(server: web_page.Server, query: str = "", **options: Any) -> Any:
+        extra = {"max_hz": 15, **options.pop("extra", {})}
         context = (options.pop("browser", None) or browser).new_context(
-            **{"viewport": {"width": 640, "height": 480}, **options}
+            **{"viewport": {"width": 400, "height": 300}, **options}
         )
-        context.set_default_timeout(WAIT_MS)
+        context.set_default_timeout(1000 * WAIT_S)
         watched = Watched(urlsplit(server.url).netloc)
         contexts.append((context, watched))
         context.on("request", watched.request)
@@ -114,8 +119,8 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
         page = context.new_page()
         page.watched = watched
         page.goto(server.url + query)
-        page.wait_for_function("window.rtreconDebug !== undefined")
-        page.evaluate("window.rtreconWatchResults()")
+        web_page.wait_until(page, "window.rtreconPage !== undefined")
+        page.evaluate("(extra) => window.rtreconWatchResults(extra)", extra)
         return page
 
     yield start

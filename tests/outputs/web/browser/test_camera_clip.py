@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import time_code
+import web_page
 
 
 class Page(BaseHTTPRequestHandler):
@@ -48,7 +49,7 @@ def test_pictures_carry_their_number(
         }""",
         list(size),
     )
-    page.wait_for_function("window.rtreconCaptured.size >= 20")
+    web_page.wait_until(page, "window.rtreconCaptured.size >= 20")
     numbers = page.evaluate("[...window.rtreconCaptured.keys()]")
     assert page.evaluate("window.rtreconCameraSizes") == [list(size)]
     page.close()
