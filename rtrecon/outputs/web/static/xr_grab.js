@@ -90,13 +90,11 @@ export class Grab {
     const after = two.now.position.clone().sub(one.now.position);
     const apart_m = Math.max(before.length(), 0.02);
     this.#setScale(this.start.scale * (Math.max(after.length(), 0.02) / apart_m));
-    const factor = this.target.scale.x / this.start.scale;
+    // About its own middle: about that of the hands it would fly off as it grows.
     _turn.setFromUnitVectors(before.normalize(), after.normalize());
-    const middle = one.start.position.clone().add(two.start.position).multiplyScalar(0.5);
-    _way.copy(this.start.position).sub(middle).applyQuaternion(_turn).multiplyScalar(factor);
-    middle.copy(one.now.position).add(two.now.position).multiplyScalar(0.5);
-    this.target.position.copy(middle).add(_way);
     this.target.quaternion.copy(_turn).multiply(this.start.quaternion);
+    _way.copy(one.now.position).add(two.now.position).sub(one.start.position).sub(two.start.position);
+    this.target.position.copy(this.start.position).addScaledVector(_way, 0.5);
   }
 
   #setScale(scale) {
