@@ -416,12 +416,16 @@ def test_a_headset_that_is_busy_or_says_no_is_said(page: Any) -> None:
     enter(page)
 
 
-def test_a_browser_without_webxr_has_no_button(avatar: bytes) -> None:
-    hide = "Object.defineProperty(Navigator.prototype, 'xr', {get: () => undefined});"
-    with serve({}) as url, open_page(url, init=hide) as page:
-        page.evaluate(STAGE)
-        page.evaluate(SETUP)
-        offers = page.evaluate("headset.offers()")
-        assert not offers["vr"]
-        assert "WebXR" in offers["why"]
-        assert page.locator("#xr button").count() == 0
+def test_a_browser_without_webxr_has_no_button(page: Any) -> None:
+    other = page.context.browser.new_page()
+    other.add_init_script(
+        "Object.defineProperty(Navigator.prototype, 'xr', {get: () => undefined});"
+    )
+    other.goto(page.url)
+    other.evaluate(STAGE)
+    other.evaluate(SETUP)
+    offers = other.evaluate("headset.offers()")
+    assert not offers["vr"]
+    assert "WebXR" in offers["why"]
+    assert other.locator("#xr button").count() == 0
+    other.close()

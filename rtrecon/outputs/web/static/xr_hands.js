@@ -123,7 +123,12 @@ export class Hands {
     if (hand.source?.targetRayMode === "tracked-pointer") {
       const space = hand.grip.visible ? hand.grip : hand.space;
       space.updateWorldMatrix(true, false);
-      return { position: new Vector3().setFromMatrixPosition(space.matrixWorld), quaternion: space.getWorldQuaternion(new Quaternion()) };
+      // A hand that pinches turns as it does so, and what it holds is an arm's length away.
+      return {
+        position: new Vector3().setFromMatrixPosition(space.matrixWorld),
+        quaternion: space.getWorldQuaternion(new Quaternion()),
+        turns: !hand.source.hand,
+      };
     }
     return { position: this.#rayOf(hand).at(FINGER_M, new Vector3()), quaternion: new Quaternion(), turns: false };
   }
