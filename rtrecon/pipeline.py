@@ -421,7 +421,7 @@ class Reconstructor:
                 self._intrinsics_said = True
                 logger.info(
                     "the camera's field of view is not known: %g degrees across the diagonal "
-                    "assumed; distances follow it (set --fov or --intrinsics)",
+                    "assumed; distances follow it (--fov, --intrinsics, rtrecon calibrate-camera)",
                     fov_deg,
                 )
         return self._resolved

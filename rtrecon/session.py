@@ -54,6 +54,7 @@ def live(
     stall_timeout_s: float = 3.0,
     give_up_s: float | None = None,
     person: str | None = None,
+    saved_camera: bool = True,
 ) -> LiveSession:
     """Reconstruct faces live; to be used in a ``with`` statement.
 
@@ -81,6 +82,7 @@ def live(
         give_up_s: how long to try that; None: 30 s for a stream, for ever for a camera.
         person: whose calibration outputs for avatars use, and keep in the user's configuration
             where the source is a camera or stream; None: "default", before those. "": nobody's.
+        saved_camera: use what `rtrecon calibrate-camera` has kept of the camera.
 
     Raises:
         RtreconError: when it is entered: the source, the model or all outputs cannot be used.
@@ -97,6 +99,7 @@ def live(
         stall_timeout_s=stall_timeout_s,
         give_up_s=give_up_s,
         person=person,
+        saved_camera=saved_camera,
     )
 
 
@@ -125,6 +128,7 @@ class LiveSession:
         stall_timeout_s: float = 3.0,
         give_up_s: float | None = None,
         person: str | None = None,
+        saved_camera: bool = True,
         hold_end: bool = False,
     ) -> None:
         self._asked_source, self._outputs = source, list(outputs)
@@ -139,7 +143,7 @@ class LiveSession:
         self._tracker_stats = TrackerStats()
         self._pipeline: LivePipeline | None = None
         self._ended = self._said_end = False
-        self._hold_end = hold_end
+        self._hold_end, self._saved_camera = hold_end, saved_camera
 
     def __enter__(self) -> LiveSession:
         with ExitStack() as stack:
@@ -301,10 +305,17 @@ class LiveSession:
             rate_hz=self._rate_hz,
             # The clip is there to be looked at: it goes on until its window is closed.
             loop=self._loop or (spec == "demo" and watched),
+            saved_camera=self._saved_camera and not self._knows_camera(),
         )
         if (self._size or self._rate_hz) and not isinstance(source, CameraSource):
             logger.warning("size and rate are for cameras; %s has its own", source.name)
         return source
+
+    def _knows_camera(self) -> bool:
+        """Whether the user said what camera it is."""
+        asked = self._asked_reconstructor
+        config = asked if isinstance(asked, ReconstructorConfig) else asked.config
+        return config.intrinsics is not None or config.fov_deg is not None
 
     def _whose(self, source: Source) -> str:
         """Whose calibration is used; a film has one only where that was asked for."""

@@ -19,6 +19,7 @@ assets buffers console files gltf host plugins threads
 config stats
 options_file
 capture
+lens
 faces
 depth
 geometry

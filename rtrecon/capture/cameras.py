@@ -13,7 +13,7 @@ import cv2
 
 from rtrecon.shown import plain
 
-__all__ = ["CameraInfo", "camera_backends", "device_name", "list_cameras"]
+__all__ = ["CameraInfo", "camera_backends", "camera_key", "device_name", "list_cameras"]
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +69,33 @@ def device_name(index: int) -> str:
     name = next((camera.name for camera in found if camera.index == index), "")
     same = [camera.index for camera in found if camera.name == name]
     return f"{name} {same.index(index) + 1}" if name and len(same) > 1 else name
+
+
+def camera_key(index: int) -> str:
+    """What a camera is known by when it has another number, or is in another socket.
+
+    On Linux the numbers of its maker and model and its serial number, where no other camera here
+    has the same; else its name. "" where nothing is known. Opens none.
+    """
+    if not sys.platform.startswith("linux"):
+        return device_name(index)
+    serials = {camera.index: _usb_serial(camera.index) for camera in _list_v4l2()}
+    own = serials.get(index, "")
+    return own if own and list(serials.values()).count(own) == 1 else device_name(index)
+
+
+def _usb_serial(index: int) -> str:
+    """``usb:VENDOR:PRODUCT:SERIAL`` of a camera that has a serial number, else ""."""
+    try:
+        device = (_SYSTEM / f"video{index}" / "device").resolve()
+        for folder in (device, *list(device.parents)[:3]):
+            if (folder / "idVendor").is_file():
+                names = ("idVendor", "idProduct", "serial")
+                parts = [(folder / n).read_text(encoding="utf-8").strip() for n in names]
+                return plain(":".join(["usb", *parts]))
+    except (OSError, ValueError):
+        pass  # it has none
+    return ""
 
 
 def camera_backends() -> list[int]:

@@ -207,6 +207,7 @@ class StreamSource(_VideoSource):
     def __init__(self, url: str, reader: VideoReader | None = None) -> None:
         self._url = url
         super().__init__(_shown(url), reader or _open_address(url))
+        self.key = self.name
 
     def again(self) -> Source:
         """A new source of the same.

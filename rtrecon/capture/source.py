@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Self
 
 import cv2
@@ -30,7 +31,9 @@ class Source(abc.ABC):
     thread, more than once.
 
     Attributes: ``name``; ``device`` (a camera's own name, which stays when it gets another
-    number; "" for what has none); ``is_live`` (the world does not wait: camera or stream);
+    number; "" for what has none); ``key`` (what its saved calibration is kept under; "" for what
+    can have none) and ``saved`` (the file of that, where it is in use); ``is_live`` (the world
+    does not wait: camera or stream);
     ``width``, ``height``, ``rate_hz`` (None: unknown); ``frame_count`` (None: unknown);
     ``corrupt``, how many pictures could not be decoded; ``t_media_ns``, the time of the picture
     grabbed last within its file, from the first picture on (None: it has none, as a camera's);
@@ -45,6 +48,8 @@ class Source(abc.ABC):
 
     name = ""
     device = ""
+    key = ""
+    saved: Path | None = None
     is_live = False
     has_times = False
     is_recorded = False

@@ -12,12 +12,13 @@ from urllib.request import url2pathname
 import cv2
 
 from rtrecon.assets import asset_path
-from rtrecon.capture.cameras import camera_backends, device_name, list_cameras
+from rtrecon.capture.cameras import camera_backends, camera_key, device_name, list_cameras
 from rtrecon.capture.films import FileSource, StreamSource, open_url
 from rtrecon.capture.folder import FolderSource
 from rtrecon.capture.pictures import is_picture_file
+from rtrecon.capture.saved_cameras import CameraStore
 from rtrecon.capture.source import Source, VideoSource
-from rtrecon.errors import SourceError, UserError
+from rtrecon.errors import DataError, SourceError, UserError
 from rtrecon.plugins import Registry, Spec
 from rtrecon.types import Intrinsics
 
@@ -49,6 +50,7 @@ class CameraSource(VideoSource):
         self._said_mode = False
         super().__init__(f"camera {index}")
         self.device = device_name(index)
+        self.key = camera_key(index)
 
     def _make_capture(self) -> Any:
         for backend in camera_backends():
@@ -69,6 +71,8 @@ class CameraSource(VideoSource):
         """A new source of the same."""
         opened = CameraSource(self._camera_index, self._size, self._asked_rate_hz)
         opened.intrinsics = self.intrinsics
+        if self.saved is not None and opened.key != self.key:
+            opened.intrinsics = None  # another camera has its number now
         return opened
 
     def _set_mode(self, capture: Any) -> None:
@@ -103,12 +107,14 @@ def open_source(
     rate_hz: float | None = None,
     intrinsics: Intrinsics | None = None,
     loop: bool = False,
+    saved_camera: bool = True,
 ) -> Source:
     """Open a camera (index, path or name), video file, stream, folder of pictures, or ``demo``.
 
     Packages may bring more, opened by ``NAME:TARGET?key=value`` (entry point ``rtrecon.sources``).
     ``size`` and ``rate_hz`` are asked of a camera; ``intrinsics`` are put into every frame. The
-    frames of pictures have those of their EXIF data unless they are given.
+    frames of pictures have those of their EXIF data unless they are given; those of a camera or
+    stream have what `rtrecon calibrate-camera` has kept of it, unless ``saved_camera`` is False.
 
     Raises:
         SourceError: it does not exist or cannot be read; says what there is.
@@ -119,7 +125,23 @@ def open_source(
         raise SourceError(f"{source} cannot be read: {error.strerror}") from error
     if intrinsics is not None:
         opened.intrinsics = intrinsics
+    elif saved_camera and opened.key:
+        _take_saved(opened)
     return opened
+
+
+def _take_saved(source: Source) -> None:
+    """Give a camera the calibration that was kept of it, if there is one."""
+    saved = CameraStore().find(source.key, source.width, source.height)
+    if saved is None or saved.intrinsics is None:
+        return
+    try:
+        source.intrinsics = saved.intrinsics.scaled(source.width, source.height)
+    except DataError as error:
+        logger.warning("the saved camera %s cannot be used: %s", saved.path, error)
+        return
+    source.saved = saved.path
+    logger.info("%s: calibrated, as saved in %s", source.name, saved.path)
 
 
 def _open(

@@ -36,7 +36,7 @@ class CalibrateConfig(ModelConfig):
     """Learn what is neutral for a person and how much their face can do, for avatars.
 
     Says what to do, for half a minute; what comes of it is kept for this camera and person, and
-    used by every later run.
+    used by every later run. The lens of a camera is measured by `rtrecon calibrate-camera`.
     """
 
     source: Annotated[

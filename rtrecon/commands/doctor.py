@@ -68,6 +68,7 @@ def findings(config: DoctorConfig | None = None, *, everything: bool = True) -> 
     yield from _options(DoctorConfig() if config is None else config)
     yield _processor()
     yield from _cameras()
+    yield from _saved_cameras()
     yield _display()
     yield _window()
     yield from _providers(everything=everything)
@@ -133,6 +134,19 @@ def _cameras() -> Iterator[Finding]:
                 f"{camera.name} cannot be opened",
                 "end the program that uses it, or: sudo usermod -aG video $USER",
             )
+
+
+def _saved_cameras() -> Iterator[Finding]:
+    """The calibrations that are kept of cameras."""
+    from rtrecon.capture.saved_cameras import CameraStore
+    from rtrecon.commands.calibrate_camera import describe
+
+    for saved in CameraStore().stored():
+        if saved.trouble:
+            remedy = f"delete {saved.path} and calibrate again: rtrecon calibrate-camera"
+            yield Finding("broken", "saved camera", saved.trouble, remedy)
+        else:
+            yield Finding("ok", "saved camera", describe(saved), is_detail=True)
 
 
 def _display() -> Finding:

@@ -73,6 +73,8 @@ class RunConfig(ModelConfig):
     """Whose calibration avatars use, kept for each camera (default: one called default)."""
     calibrate: bool = False
     """Learn what is neutral for each person, over minutes, and take it off the expression."""
+    saved_camera: bool = True
+    """Use what `rtrecon calibrate-camera` has kept of the camera, or not (--no-saved-camera)."""
     size: OptionalText = None
     """Camera picture size to ask for, such as 1280x720."""
     rate: OptionalFloat = None
@@ -139,6 +141,7 @@ def run(config: RunConfig, first: Sequence[Output] = (), source: Source | None =
         stall_timeout_s=config.stall_timeout,
         give_up_s=config.give_up,
         person=config.person,
+        saved_camera=config.saved_camera,
         hold_end=True,
     )
     with signals_end() as signals, session:

@@ -81,6 +81,11 @@ COMMANDS = {
         "rtrecon.commands.calibrate:run_calibrate",
         "learn what is neutral for a person, for avatars",
     ),
+    "calibrate-camera": Command(
+        "rtrecon.commands.calibrate_camera:CalibrateCameraConfig",
+        "rtrecon.commands.calibrate_camera:run_calibrate_camera",
+        "measure a camera's lens with a printed board, for true distances",
+    ),
     "completion": Command(
         "rtrecon.commands.completion:CompletionConfig",
         "rtrecon.commands.completion:run_completion",

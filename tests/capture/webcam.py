@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +17,15 @@ class Webcam:
     """Stands in for ``cv2.VideoCapture`` of a device; the instance is the class, as it were.
 
     Attributes: ``plugged_in``; ``refused``, the backends that cannot open it; ``opened`` index
-    and backend of each try; ``asked``, what was set last, by property; ``only_size``, which it
-    gives whatever is asked; ``released``, how often.
+    and backend of each try; ``clip``, what it sees; ``asked``, what was set last, by property;
+    ``only_size``, which it gives whatever is asked; ``period_s``, how long a picture takes;
+    ``released``, how often.
     """
 
     def __init__(self) -> None:
         self.plugged_in = True
+        self.clip = DEMO_CLIP
+        self.period_s = 0.0
         self.refused: set[int] = set()
         self.opened: list[tuple[int, int]] = []
         self.asked: dict[int, float] = {}
@@ -38,7 +43,7 @@ class _Open:
     def __init__(self, webcam: Webcam, *, works: bool) -> None:
         self._webcam = webcam
         self._works = works
-        self._clip = _VideoCapture(str(DEMO_CLIP), cv2.CAP_FFMPEG)
+        self._clip = _VideoCapture(str(webcam.clip), cv2.CAP_FFMPEG)
 
     def isOpened(self) -> bool:
         return self._works
@@ -58,6 +63,7 @@ class _Open:
     def grab(self) -> bool:
         if not self._webcam.plugged_in:
             return False
+        time.sleep(self._webcam.period_s)
         if self._clip.grab():
             return True
         self._clip.set(cv2.CAP_PROP_POS_FRAMES, 0)

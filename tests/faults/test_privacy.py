@@ -87,6 +87,7 @@ RUNS: dict[str, tuple[object, ...]] = {
     "models verify": ("verify",),
     "outputs": (),
     "calibrate": ("--list",),
+    "calibrate-camera": ("--list",),
     "completion": ("bash",),
     "doctor": (),
     # With more it starts Ray, whose processes listen for each other: see tests/archive.
