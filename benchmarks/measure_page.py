@@ -136,31 +136,25 @@ def measure(args: argparse.Namespace, clip: Path) -> Figures:
         page.evaluate("(extra) => rtreconWatchResults(extra)", extra)
         web_page.wait_until(page, "rtreconResults.some((r) => r.header.faces.length)")
         if is_browser:
-            page.evaluate("{ rtreconWatchCamera(rtreconPage.camera.stream.getVideoTracks()[0]); }")
+            track = "rtreconPage.camera.stream.getVideoTracks()[0]"
+            page.evaluate(f"() => {{ rtreconWatchCamera({track}); }}")
         page.wait_for_timeout(1000 * args.warm)
         processes = Processes(server)
         drawn: list[dict[str, Any]] = []
-        captured: dict[int, set[float]] = {}
+        late_ms: list[float] = []
         web_page.drawn_results(page)
         until_s = time.monotonic() + args.seconds
         start_s = time.monotonic()
         while time.monotonic() < until_s:
             page.wait_for_timeout(1000)
-            drawn += web_page.drawn_results(page)
-            if is_browser:
-                for number, time_ms in page.evaluate("[...rtreconCaptured]"):
-                    captured.setdefault(number, set()).add(time_ms)
+            newest = web_page.drawn_results(page)
+            late_ms += web_page.late_ms(page, newest) if is_browser else []
+            drawn += newest
         seconds = time.monotonic() - start_s
         busy_server_s, busy_browser_s = processes.busy_s()
         packing_ms = page.evaluate(PACKING_MS)
         if args.screenshot is not None:
             page.screenshot(path=args.screenshot)
-    late_ms = [
-        min(waits)
-        for result in drawn
-        if (waits := [result["drawn_ms"] - t for t in captured.get(result["number"], ())
-                      if t < result["drawn_ms"]])
-    ]  # fmt: skip
     if is_browser and len(late_ms) < len(drawn) // 2:
         raise RuntimeError(
             f"{len(late_ms)} of {len(drawn)} results have a number that was captured"

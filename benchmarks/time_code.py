@@ -101,11 +101,11 @@ window.rtreconReadTimeCode = async (frame) => {
   for (let k = 0; k < BITS; k++) number = (number << 1) | (bits[k] ^ (number & 1));
   return number;
 };
-// From now on: rtreconCaptured is a Map from the number of each picture of a camera's track to the
-// time it was captured, by performance.now(). A video element shows pictures late and not all of
+// From now on: rtreconCaptured has [number, time by performance.now()] of each picture of a track
+// when it was captured, the newest thousand. A video element shows pictures late and not all of
 // them, and to draw one on a canvas and read that back costs 100 ms where GL is software.
 window.rtreconWatchCamera = async (track) => {
-  window.rtreconCaptured = new Map();
+  window.rtreconCaptured = [];
   window.rtreconCameraSizes = [];
   const reader = new MediaStreamTrackProcessor({track: track.clone()}).readable.getReader();
   let offset_ms = Infinity;
@@ -117,7 +117,8 @@ window.rtreconWatchCamera = async (track) => {
     const size = [frame.displayWidth, frame.displayHeight];
     const number = await window.rtreconReadTimeCode(frame);
     frame.close();
-    if (number !== null) window.rtreconCaptured.set(number, stamp_ms + offset_ms);
+    if (number !== null) window.rtreconCaptured.push([number, stamp_ms + offset_ms]);
+    if (window.rtreconCaptured.length > 1000) window.rtreconCaptured.shift();
     if (String(size) !== String(window.rtreconCameraSizes.at(-1)))
       window.rtreconCameraSizes.push(size);
   }

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import simplejpeg
 import time_code
 
 CHROMIUM = os.environ.get("RTRECON_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
-START_S = 60.0
+START_S = 120.0
 STOP_S = 15.0
 SOFTWARE_GL = ("--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader")
 
@@ -207,3 +207,19 @@ def drawn_results(page: Any, *, clear: bool = True) -> list[dict[str, Any]]:
             result["number"] = time_code.read(image)
             result["picture_size"] = image.shape[1::-1]
     return results
+
+
+def late_ms(page: Any, results: Sequence[Mapping[str, Any]]) -> list[float]:
+    """From the capture of a result's picture in this page to its draw, where that is known.
+
+    ``rtreconWatchCamera`` (`time_code.JS_READ`) runs in the page; a number that comes again and
+    again is the latest before the draw.
+    """
+    captured: dict[int, list[float]] = {}
+    for number, time_ms in page.evaluate("rtreconCaptured"):
+        captured.setdefault(number, []).append(time_ms)
+    late = []
+    for result in results:
+        waits = [result["drawn_ms"] - time_ms for time_ms in captured.get(result["number"], ())]
+        late += [min(waits_past)] if (waits_past := [w for w in waits if w > 0.0]) else []
+    return late

@@ -49,8 +49,8 @@ def test_pictures_carry_their_number(
         }""",
         list(size),
     )
-    web_page.wait_until(page, "window.rtreconCaptured.size >= 20")
-    numbers = page.evaluate("[...window.rtreconCaptured.keys()]")
+    web_page.wait_until(page, "window.rtreconCaptured.length >= 20")
+    numbers = page.evaluate("window.rtreconCaptured.map(([number]) => number)")
     assert page.evaluate("window.rtreconCameraSizes") == [list(size)]
     page.close()
     steps = [(after - before) % 300 for before, after in pairwise(numbers)]
