@@ -83,6 +83,7 @@ def test_links_lead_to_files_that_are_there(repository: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_site_is_built_and_fetches_nothing(repository: Path, tmp_path: Path) -> None:
     if find_spec("mkdocs") is None or find_spec("material") is None:
         pytest.skip("mkdocs-material is not installed: pip install '.[docs]'")
