@@ -12,7 +12,7 @@ import tyro
 
 from rtrecon.config import CommonConfig, OptionalOut, OptionalPath, OptionalText, parse_size
 from rtrecon.console import Progress, Signals, say, signals_end
-from rtrecon.errors import SourceLostError, UserError
+from rtrecon.errors import DataError, UserError
 from rtrecon.files import check_target, write_files, write_json
 
 if TYPE_CHECKING:
@@ -173,6 +173,7 @@ def _collect(
     """Look until the views are enough, or the source ends.
 
     Raises:
+        DataError: the pictures are of several sizes.
         SourceLostError: the source broke.
         UserError: the board was not seen for a minute.
     """
@@ -200,9 +201,9 @@ def _collect(
                 if collector is None:
                     collector = ViewCollector(board, width, height, must_be_still=source.is_live)
                 elif collector.size != (width, height):
-                    raise SourceLostError(
-                        f"{source.name}: the pictures changed from "
-                        f"{collector.size[0]}x{collector.size[1]} to {width}x{height}"
+                    raise DataError(
+                        f"{source.name}: a picture is {width}x{height}, those before were "
+                        f"{collector.size[0]}x{collector.size[1]}: give those of one size"
                     )
                 is_new = collector.look(frame.image)
                 if collector.last is not None:

@@ -189,7 +189,7 @@ def test_a_serial_number_is_read_of_the_device(
     ("arguments", "code", "words"),
     [
         (["demo"], 2, "demo is no camera that is known again: give --out FILE.json"),
-        ([str(FACES), "-o", "OUT"], 2, "the board was seen in 0 ways"),
+        ([str(FACES), "-o", "OUT"], 2, "give those of one size"),
         (["--squares", "9"], 2, "--squares is written as 9x6"),
         (["demo", "-o", "OUT", "--squares", "2x2"], 2, "4 to 20 squares"),
         (["--print-board", "OUT"], 2, ".pdf or .png"),
@@ -209,6 +209,14 @@ def test_what_cannot_be(
     assert words in given[2]
     assert "Traceback" not in given[2]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_pictures_without_a_board(run_cli: Cli, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "grey.png"), np.full((120, 160, 3), 99, np.uint8))
+    code, _, err = run_cli("calibrate-camera", tmp_path, "-o", tmp_path / "camera.json")
+    assert code == 2
+    assert "the board was seen in 0 ways" in err
+    assert not (tmp_path / "camera.json").exists()
 
 
 def test_a_board_to_print(run_cli: Cli, tmp_path: Path) -> None:
