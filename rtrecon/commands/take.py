@@ -139,8 +139,9 @@ def _bvh(frames: Sequence[AvatarFrame], take: Take, config: TakeConfig) -> bytes
 
 def _glb(frames: Sequence[AvatarFrame], take: Take, config: TakeConfig) -> bytes:
     from rtrecon.avatar.animation import head_animation
-    from rtrecon.commands.take_head import head_of_take, mean_rigged_head
+    from rtrecon.commands.take_head import head_of_take
     from rtrecon.head.glb import encode_glb
+    from rtrecon.head.mean import mean_rigged_head
 
     head = mean_rigged_head() if config.mean_head else head_of_take(take, config.model)
     joint = next(joint for joint in head.joints if joint.name == "Head")

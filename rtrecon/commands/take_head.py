@@ -18,13 +18,11 @@ if TYPE_CHECKING:
     from rtrecon.takes.row import TakenFace
     from rtrecon.types import BgrImage
 
-__all__ = ["head_of_take", "mean_rigged_head"]
+__all__ = ["head_of_take"]
 
 logger = logging.getLogger(__name__)
 
 _TEXTURE_PX = 1024
-_SKIN = np.array([206.0, 160.0, 136.0])  # RGB
-_IRIS = np.array([92.0, 62.0, 44.0])
 _VIEWS_DEG = (0.0, -25.0, 25.0)
 _WORST = 35.0  # cost of a view
 _EXPRESSIVE_DEG = 5.0  # what all coefficients together count for
@@ -49,6 +47,8 @@ def head_of_take(take: Take, model: str) -> RiggedHead:
     from rtrecon.takes.source import TakeSource
 
     if take.video is None:
+        from rtrecon.head.mean import mean_rigged_head
+
         logger.warning("%s: the animation is put on the mean head", take.why_no_video())
         return mean_rigged_head()
     wanted = _best_rows(take)
@@ -76,20 +76,6 @@ def head_of_take(take: Take, model: str) -> RiggedHead:
         texture_px=_TEXTURE_PX,
         extras={"depth_model": facts["model"]},
     )
-
-
-def mean_rigged_head() -> RiggedHead:
-    """The mean head in one colour, with painted eyes and teeth."""
-    from rtrecon.head.layout import layout_of
-    from rtrecon.head.model import head_model
-    from rtrecon.head.paint import paint_inner
-    from rtrecon.head.rigging import rig_head
-
-    model = head_model()
-    texture = np.empty((_TEXTURE_PX, _TEXTURE_PX, 3), dtype=np.float32)
-    texture[:] = _SKIN
-    paint_inner(texture, model, layout_of(model, _TEXTURE_PX // 2), _SKIN, _IRIS)
-    return rig_head(model, model.vertices, texture.clip(0, 255).astype(np.uint8))
 
 
 def _best_rows(take: Take) -> dict[int, int]:

@@ -92,6 +92,7 @@ class WebOutput(Output):
         self._latest: LiveResult | None = None
         self._avatar: AvatarFrame | None = None
         self._seq = 0
+        self._models: Any = None
         self._source: PushedSource | None = None
         self._origins: Any = None
 
@@ -147,6 +148,7 @@ class WebOutput(Output):
             self._token = secrets.token_urlsafe(16)
         guard = Guard(self._token, only_here=only_here)
         self._origins = server.Origins()
+        self._models = server.ModelFiles(run.ipd_mm)
         self._server = server.WebServer(
             self,
             server.Address(host, port, is_named),
@@ -188,6 +190,7 @@ class WebOutput(Output):
             frame = self._stage.frame(result)
             self._avatar = mirrored(frame) if self._avatars.is_flipped else frame
         self._latest = result
+        self._models.note(result)
         self._seq += 1
         self._pack()
 
@@ -258,6 +261,10 @@ class WebOutput(Output):
             return f"there is no command {what[:40]!r}: there are {', '.join(_ASKS)}"
         self._run.ask(command)
         return ""
+
+    async def model(self, name: str) -> Any:
+        """A file for the page."""
+        return await self._models.get(name)
 
     def refresh(self) -> None:
         """Pack the newest result once more, for a page that has just come or woken up."""

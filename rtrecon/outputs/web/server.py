@@ -24,12 +24,13 @@ from rtrecon.errors import OutputError, RtreconError
 from rtrecon.outputs.web.guard import Guard, Rate, headers_for
 from rtrecon.outputs.web.head_layer import head_json
 from rtrecon.outputs.web.layers import Layers, read_want
+from rtrecon.outputs.web.models import FILE_NAMES, ModelFile, ModelFiles, NothingSeenError
 from rtrecon.outputs.web.peer import Peer
 from rtrecon.outputs.web.sender import Origins, SenderDesk
 from rtrecon.outputs.web.wire import Message
 from rtrecon.threads import start_thread
 
-__all__ = ["CLOSES", "PROTOCOL", "Host", "WebServer"]
+__all__ = ["CLOSES", "PROTOCOL", "Address", "Host", "ModelFiles", "Origins", "WebServer"]
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,9 @@ class Host(Protocol):
 
     def refresh(self) -> None:
         """Pack the newest result once more; on any thread, may take some time."""
+
+    async def model(self, name: str) -> ModelFile:
+        """One of `FILE_NAMES`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +183,8 @@ class WebServer:
         app.router.add_get("/", self._page)
         app.router.add_get("/ws", self._socket)
         app.router.add_get("/head.json", self._head)
+        for name in FILE_NAMES:
+            app.router.add_get(f"/{name}", self._model)
         if _STATIC.is_dir():
             app.router.add_static("/static", _STATIC)
         mimetypes.add_type("text/javascript", ".js")  # Windows' registry may say otherwise
@@ -260,6 +266,18 @@ class WebServer:
         response = web.Response(body=text, content_type="application/json")
         response.enable_compression()
         return response
+
+    async def _model(self, request: web.Request) -> web.StreamResponse:
+        name = request.path[1:]
+        try:
+            made = await self._host.model(name)
+        except NothingSeenError:
+            words = "no face was seen yet: look into the camera and try again\n"
+            return web.Response(status=404, text=words)
+        headers = {"ETag": f'"{made.tag}"'}
+        if made.tag in (request.headers.get("If-None-Match") or ""):
+            return web.Response(status=304, headers=headers)
+        return web.Response(body=made.data, content_type="model/gltf-binary", headers=headers)
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         stream = web.WebSocketResponse(

@@ -7,7 +7,7 @@ import contextlib
 import json
 import struct
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,10 +134,12 @@ async def page_of(
         yield page
 
 
-async def fetch(output: WebOutput, path: str, **options: Any) -> tuple[int, dict[str, str], bytes]:
+async def fetch(
+    output: WebOutput, path: str, **options: Any
+) -> tuple[int, Mapping[str, str], bytes]:
     base = output.url.partition("?")[0]
     async with aiohttp.ClientSession() as client, client.get(base + path, **options) as answer:
-        return answer.status, dict(answer.headers), await answer.read()
+        return answer.status, answer.headers, await answer.read()
 
 
 def run(work: Callable[[], Awaitable[None]]) -> None:
