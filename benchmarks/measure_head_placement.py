@@ -19,12 +19,10 @@ import numpy as np
 
 from rtrecon.depth.model import load_depth_model
 from rtrecon.pipeline import Reconstructor
-from rtrecon.train.face_model import FaceModel
+from rtrecon.train.face_model import WHERE, FaceModel, default_face_model
 from rtrecon.train.heads.frames import EvaluationFrame, FrameRenderer
 from rtrecon.types import Frame
 
-ROOT = Path(__file__).resolve().parents[1]
-FACE_MODEL = ROOT / "../shared/data/ict_facekit/ict_facekit_light.npz"
 AHEAD_DEG, ASIDE_DEG = 20.0, 40.0
 COLUMNS = (
     "seen",
@@ -42,7 +40,7 @@ COLUMNS = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--face-model", type=Path, default=FACE_MODEL)
+    parser.add_argument("--face-model", type=Path, default=default_face_model(), help=WHERE)
     parser.add_argument("--model", default="face-dpt")
     parser.add_argument("--precision")
     parser.add_argument("--heads", type=int, default=12)

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from rtrecon.pipeline import Reconstructor
-from rtrecon.train.face_model import FaceModel
+from rtrecon.train.face_model import WHERE, FaceModel, default_face_model
 from rtrecon.train.heads.frames import Act, FrameRenderer
 from rtrecon.types import BgrImage, Float64Array, Frame
 
@@ -41,7 +41,7 @@ class Said:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--face-model", type=Path, required=True, help="ICT-FaceKit, or its .npz")
+    parser.add_argument("--face-model", type=Path, default=default_face_model(), help=WHERE)
     parser.add_argument("--model", default="face-dpt")
     parser.add_argument("--heads", type=int, default=24)
     parser.add_argument("--seed", type=int, default=1)

@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from rtrecon.train.face_model import ARKIT_NAMES, FaceModel
+from rtrecon.train.face_model import ARKIT_NAMES, WHERE, FaceModel, default_face_model
 from rtrecon.train.heads.frames import Act, EvaluationFrame, FrameRenderer
 
 DEPTH_UNIT_MM = 0.1
@@ -40,7 +40,7 @@ MOVES: dict[str, Act] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--face-model", type=Path, required=True)
+    parser.add_argument("--face-model", type=Path, default=default_face_model(), help=WHERE)
     parser.add_argument("--out", type=Path, required=True)
     kind = parser.add_mutually_exclusive_group(required=True)
     kind.add_argument("--stills", type=int, help="so many heads, one picture each")

@@ -21,7 +21,14 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from rtrecon.train.face_model import ARKIT_NAMES, LANDMARKS_68, PARTS, FaceModel
+from rtrecon.train.face_model import (
+    ARKIT_NAMES,
+    LANDMARKS_68,
+    PARTS,
+    WHERE,
+    FaceModel,
+    default_face_model,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 IRISES = slice(23791, 24591), slice(22221, 23021)  # left in the picture, right
@@ -57,9 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument(
-        "--face-model", type=Path, default=ROOT / "../shared/data/ict_facekit/ict_facekit_light.npz"
-    )
+    parser.add_argument("--face-model", type=Path, default=default_face_model(), help=WHERE)
     parser.add_argument("--out", type=Path, default=ROOT / "models/head")
     arguments = parser.parse_args()
     model = FaceModel.load(arguments.face_model)

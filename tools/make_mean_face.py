@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from rtrecon.train.face_model import WHERE, default_face_model
+
 ROOT = Path(__file__).resolve().parents[1]
 IPD_M = 0.063
 FACE_LAST = 6706  # the narrow face comes first
@@ -27,9 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument(
-        "--face-model", type=Path, default=ROOT / "../shared/data/ict_facekit/ict_facekit_light.npz"
-    )
+    parser.add_argument("--face-model", type=Path, default=default_face_model(), help=WHERE)
     parser.add_argument("--out", type=Path, default=ROOT / "rtrecon/data/mean_face.npz")
     arguments = parser.parse_args()
     with np.load(arguments.face_model, allow_pickle=False) as data:

@@ -14,7 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from rtrecon.train.face_model import ARKIT_NAMES, LANDMARKS_68, FaceModel
+from rtrecon.train.face_model import (
+    ARKIT_NAMES,
+    LANDMARKS_68,
+    WHERE,
+    FaceModel,
+    default_face_model,
+)
 from rtrecon.train.heads.mesh import vertex_normals
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,9 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument(
-        "--face-model", type=Path, default=ROOT / "../shared/data/ict_facekit/ict_facekit_light.npz"
-    )
+    parser.add_argument("--face-model", type=Path, default=default_face_model(), help=WHERE)
     parser.add_argument("--out", type=Path, default=ROOT / "rtrecon/data/mean_head.npz")
     arguments = parser.parse_args()
     model = FaceModel.load(arguments.face_model)

@@ -23,7 +23,7 @@ import rtrecon
 from rtrecon.capture.pictures import read_picture
 from rtrecon.depth.manifest import Manifest
 from rtrecon.faces.align import crop_face
-from rtrecon.train.face_model import LANDMARKS_68, FaceModel
+from rtrecon.train.face_model import LANDMARKS_68, WHERE, FaceModel, default_face_model
 from rtrecon.train.heads import backdrop, shade
 from rtrecon.train.heads.frames import EvaluationFrame, FrameRenderer
 from rtrecon.train.heads.mesh import Part, vertex_normals
@@ -36,7 +36,7 @@ MODEL = Path(__file__).resolve().parent.parent / "models/face-dpt"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("portraits", nargs="+", type=Path)
-    parser.add_argument("--face-model", type=Path, required=True)
+    parser.add_argument("--face-model", type=Path, default=default_face_model(), help=WHERE)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--heads", type=int, default=40, help="heads in the skin of each")
     parser.add_argument("--size", type=int, default=480)

@@ -17,6 +17,7 @@ os.environ["PYTHONSAFEPATH"] = "1"  # workers run nothing that lies in the curre
 
 from rtrecon.console import LogHandler
 from rtrecon.errors import RtreconError
+from rtrecon.train.face_model import default_face_model
 from rtrecon.train.fit_details import FitDetailsConfig, fit_details
 from rtrecon.train.loop import FitConfig, fit
 from rtrecon.train.network import SIZES
@@ -26,8 +27,8 @@ from rtrecon.train.network import SIZES
 class GenerateConfig:
     """Draw synthetic heads with exact depth into a folder of shards."""
 
-    face_model: Path
-    """ICT-FaceKit checkout, or its compact .npz."""
+    face_model: Path = field(default_factory=default_face_model)
+    """ICT-FaceKit checkout, or its compact .npz; RTRECON_ICT_FACEKIT names it too."""
     out: Path
     """Folder of shards; what is there already is kept."""
     heads: int = 30000
@@ -46,8 +47,8 @@ class GenerateConfig:
 class SheetConfig:
     """Draw a page of samples to look at."""
 
-    face_model: Path
-    """ICT-FaceKit checkout, or its compact .npz."""
+    face_model: Path = field(default_factory=default_face_model)
+    """ICT-FaceKit checkout, or its compact .npz; RTRECON_ICT_FACEKIT names it too."""
     out: Path = Path("sheet.png")
     """Picture to write."""
     first_seed: int = 0
@@ -108,8 +109,8 @@ class SearchConfig:
 class BiasConfig:
     """Score a model on the same heads in other skins and ages; prints a table."""
 
-    face_model: Path
-    """ICT-FaceKit checkout, or its compact .npz."""
+    face_model: Path = field(default_factory=default_face_model)
+    """ICT-FaceKit checkout, or its compact .npz; RTRECON_ICT_FACEKIT names it too."""
     model: str = "face-dpt"
     """Model to score: its name or its folder."""
     heads: int = 150

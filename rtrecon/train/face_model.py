@@ -6,6 +6,7 @@ face's left, y up, z out of the face (the *head frame*).
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,23 @@ from rtrecon.errors import DataError
 from rtrecon.expression import names
 from rtrecon.types import Float32Array
 
-__all__ = ["ARKIT_NAMES", "LANDMARKS_68", "FaceModel"]
+__all__ = [
+    "ARKIT_NAMES",
+    "FACE_MODEL_VARIABLE",
+    "LANDMARKS_68",
+    "WHERE",
+    "FaceModel",
+    "default_face_model",
+]
 
 Int32Array = npt.NDArray[np.int32]
 
-_WHERE = "get ICT-FaceKit (MIT) from https://github.com/ICT-VGL/ICT-FaceKit"
+FACE_MODEL_VARIABLE = "RTRECON_ICT_FACEKIT"
+WHERE = (
+    "it is ICT-FaceKit, by USC's Institute for Creative Technologies (MIT), from "
+    "https://github.com/ICT-VGL/ICT-FaceKit; name its checkout, or a compact .npz, in "
+    f"{FACE_MODEL_VARIABLE}"
+)
 
 PARTS = {
     "face": (0, 9409),
@@ -53,6 +66,11 @@ ARKIT_NAMES = names.ARKIT_NAMES[:-1]
 """ARKit's 52 coefficients without tongueOut, which the head model does not have."""
 
 
+def default_face_model() -> Path:
+    """Where the face model is: as the environment says, else a checkout in the current folder."""
+    return Path(os.environ.get(FACE_MODEL_VARIABLE) or "ICT-FaceKit")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceModel:
     """Mean head, identity and expression offsets.
@@ -80,13 +98,13 @@ class FaceModel:
         if path.is_dir():
             return cls._build(*_read_checkout(path))
         if not path.is_file():
-            raise DataError(f"face model {path} does not exist; {_WHERE}")
+            raise DataError(f"face model {path} does not exist; {WHERE}")
         try:
             with np.load(path, allow_pickle=False) as data:
                 fields = [data[name] for name in ("V", "I", "E", "names", "F", "uv", "FT")]
         except (OSError, ValueError, KeyError) as error:
             raise DataError(
-                f"face model {path} is not an ICT-FaceKit file ({error}); {_WHERE}"
+                f"face model {path} is not an ICT-FaceKit file ({error}); {WHERE}"
             ) from error
         return cls._build(*fields)
 
@@ -102,7 +120,7 @@ class FaceModel:
         uv_triangles: npt.NDArray[np.integer],
     ) -> FaceModel:
         if vertices.shape != (26719, 3) or identity.shape[1:] != vertices.shape:
-            raise DataError(f"the face model has another topology than ICT-FaceKit Light; {_WHERE}")
+            raise DataError(f"the face model has another topology than ICT-FaceKit Light; {WHERE}")
         vertex_uv = np.zeros((len(vertices), 2), dtype=np.float32)
         vertex_uv[triangles.ravel()] = uv[uv_triangles.ravel()]
         return cls(
@@ -153,14 +171,14 @@ def _read_checkout(folder: Path) -> tuple[npt.NDArray[Any], ...]:
     root = folder / "FaceXModel" if (folder / "FaceXModel").is_dir() else folder
     neutral = root / "generic_neutral_mesh.obj"
     if not neutral.is_file():
-        raise DataError(f"{folder} has no FaceXModel/generic_neutral_mesh.obj; {_WHERE}")
+        raise DataError(f"{folder} has no FaceXModel/generic_neutral_mesh.obj; {WHERE}")
     count = 26719
     vertices, uv, triangles, uv_triangles = _read_obj(neutral, faces=True)
     identity = []
     for k in range(100):
         path = root / f"identity{k:03d}.obj"
         if not path.is_file():
-            raise DataError(f"{path} is missing from the ICT-FaceKit checkout; {_WHERE}")
+            raise DataError(f"{path} is missing from the ICT-FaceKit checkout; {WHERE}")
         identity.append(_read_obj(path)[0][:count] - vertices[:count])
     skip = {"generic_neutral_mesh"} | {f"identity{k:03d}" for k in range(100)}
     shapes = sorted(p for p in root.glob("*.obj") if p.stem not in skip)
@@ -197,7 +215,7 @@ def _read_obj(
                         triangles.append([c[0] for c in chosen])
                         uv_triangles.append([c[1] for c in chosen])
     except (OSError, ValueError, IndexError) as error:
-        raise DataError(f"{path} is not a readable OBJ file ({error}); {_WHERE}") from error
+        raise DataError(f"{path} is not a readable OBJ file ({error}); {WHERE}") from error
     return (
         np.array(vertices, dtype=np.float32).reshape(-1, 3),
         np.array(uv, dtype=np.float32).reshape(-1, 2),

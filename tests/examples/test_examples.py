@@ -134,6 +134,15 @@ def test_custom_output_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (tmp_path / "log.txt").exists()
 
 
+def test_torch_dataset(clip: Path, tmp_path: Path) -> None:
+    lines = run("torch_dataset.py", tmp_path, clip, needs="torch").splitlines()
+    assert len(lines) > 4
+    assert lines[0] == (
+        "{'rgb': (8, 3, 192, 192), 'depth_m': (8, 192, 192), 'T_camera_face': (8, 4, 4), "
+        "'expression': (8, 51)}"
+    )
+
+
 @pytest.mark.slow
 def test_ray(clip: Path, tmp_path: Path) -> None:
     lines = run("ray_actors.py", tmp_path, clip, "demo", needs="ray").splitlines()

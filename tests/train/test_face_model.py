@@ -1,8 +1,16 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from rtrecon.errors import DataError
-from rtrecon.train.face_model import ARKIT_NAMES, LANDMARKS_68, FaceModel
+from rtrecon.train.face_model import (
+    ARKIT_NAMES,
+    FACE_MODEL_VARIABLE,
+    LANDMARKS_68,
+    FaceModel,
+    default_face_model,
+)
 
 
 def test_missing_file_is_named(tmp_path):
@@ -63,3 +71,12 @@ def test_jaw_opens_downward(face_model_path):
     moved = model.shape(np.zeros(100, np.float32), model.from_arkit(coefficients))
     fall = (moved - model.vertices)[LANDMARKS_68][8]
     assert fall[1] < -1.0
+
+
+def test_the_path_comes_from_a_variable(monkeypatch, tmp_path):
+    monkeypatch.setenv(FACE_MODEL_VARIABLE, str(tmp_path / "mine.npz"))
+    assert default_face_model() == tmp_path / "mine.npz"
+    with pytest.raises(DataError, match=r"does not exist; it is ICT-FaceKit.*RTRECON_ICT_FACEKIT"):
+        FaceModel.load(default_face_model())
+    monkeypatch.delenv(FACE_MODEL_VARIABLE)
+    assert default_face_model() == Path("ICT-FaceKit")
