@@ -48,7 +48,8 @@ def test_every_public_name_is_on_the_page(repository: Path) -> None:
 def test_figures_of_a_run_are_as_documented(formats: str, run_cli: Cli, tmp_path: Path) -> None:
     stats, folder = tmp_path / "stats.json", tmp_path / "recording"
     options = ["--view", "none", "--every-frame", "--max-frames", "3", "--quiet"]
-    assert run_cli("run", "demo", *options, "--record", folder, "--stats", stats)[0] == 0
+    code, _, said = run_cli("run", "demo", *options, "--record", folder, "--stats", stats)
+    assert code == 0, said
     written = json.loads(stats.read_text(encoding="utf-8"))
     assert fields_in(formats, "Figures of a run") == set(written)
     row = json.loads((folder / "poses.jsonl").read_text(encoding="utf-8").splitlines()[0])
