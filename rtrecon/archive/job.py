@@ -55,11 +55,13 @@ class Tally:
     pictures: int = 0
     provider: str = ""
     start_s: float = field(default_factory=time.monotonic)
+    end_s: float | None = None
 
     @property
     def pictures_per_s(self) -> float:
-        """Since the start."""
-        return self.pictures / max(time.monotonic() - self.start_s, 1e-9)
+        """From when the first worker was ready until now, or until all was done."""
+        end_s = time.monotonic() if self.end_s is None else self.end_s
+        return self.pictures / max(end_s - self.start_s, 1e-9)
 
 
 @dataclass(slots=True)
@@ -132,9 +134,11 @@ class ArchiveJob:
             places.remove_drafts()
             self._find_facts(engine)
             self._plan()
+            self.tally.start_s = time.monotonic()
             try:
                 self._work(engine, show)
             finally:
+                self.tally.end_s = time.monotonic()
                 self._write_index()
         if not self.tally.failed:
             places.remove_if_done()

@@ -63,7 +63,6 @@ class Course:
         place = "frame" if faces["t_ns"].null_count else "t_ns"
         self._keep("at", faces[place].to_numpy())
         self._keep("distance_m", faces["distance_m"].to_numpy())
-        # Right, down and over the shoulder are positive.
         self._keep("yaw_deg", np.degrees(np.arctan2(R[:, 0, 2], R[:, 2, 2])))
         self._keep("pitch_deg", np.degrees(np.arcsin(np.clip(-R[:, 1, 2], -1.0, 1.0))))
         self._keep("roll_deg", np.degrees(np.arctan2(R[:, 1, 0], R[:, 1, 1])))
@@ -133,7 +132,7 @@ def page_html(source: Input, record: Mapping[str, Any], course: Course) -> str:
     more = len(record["faces"]) - _MOST_FACES
     groups = {
         "distance": ("distance_m",),
-        "head, degrees: turned to the right, down, over the shoulder": (
+        "head, degrees: to the person's own right, down, clockwise in the picture": (
             "yaw_deg",
             "pitch_deg",
             "roll_deg",

@@ -51,7 +51,7 @@ class ArchiveConfig(ModelConfig):
     warm_up_s: float = 5.0
     """Seconds before its start from which a piece follows faces, so that no seam is seen."""
     depth: bool = False
-    """Keep the depth of every face too, as 16 bits: about a gigabyte an hour."""
+    """Keep the depth of every face too, as 16 bits: two gigabytes an hour."""
     mesh_every: OptionalFloat = None
     """Keep a mesh (GLB) of every face once in so many seconds; of pictures, each face's."""
     gpu_share: float = 0.0
