@@ -3,7 +3,7 @@
 const WIDTH = 640, HEIGHT = 480, RATE_HZ = 30;
 const MOST_BITS = 2_500_000;
 const WEBRTC_S = 5;
-const GRANT_S = 5;
+const GRANT_S = 15;
 const GATHER_S = 1.5;
 const JPEG_QUALITY = 0.7;
 const TAKEN_S = 2;

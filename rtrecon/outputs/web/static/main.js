@@ -31,7 +31,7 @@ const debug = (window.rtreconDebug = {
   lastSeq: -1, lastDrawnSeq: -1, lastHeader: null, last: null, drawnAt: {}, arrivedAt: {},
   camera: { on: false, transport: null, error: null }, want: null, lost: null, contextLost: 0,
 });
-const DRAWN_KEPT = 600;
+const TIMES_KEPT = 600;
 
 class Page {
   view = VIEWS.includes(query.get("view")) ? query.get("view") : "face";
@@ -46,6 +46,7 @@ class Page {
   newest_ms = -Infinity;
   #undrawn = []; // numbers of results that the next drawing shows
   #drawnTimes = [];
+  #kept = []; // numbers whose times are kept for tests
   #version = null;
   #isDead = false;
   #isOld = false;
@@ -215,6 +216,9 @@ class Page {
     this.#isDead = false;
     this.results.restart();
     this.#undrawn = [];
+    this.#kept = [];
+    debug.arrivedAt = {};
+    debug.drawnAt = {};
     this.notices.release();
     if (debug.connections > 1) this.say("Connected again.");
     this.status.setRun(words);
@@ -308,7 +312,13 @@ class Page {
     this.newest = result;
     debug.lastHeader = light(result);
     this.newest_ms = performance.now();
-    remember(debug.arrivedAt, result.seq, arrived_ms);
+    debug.arrivedAt[result.seq] = arrived_ms;
+    this.#kept.push(result.seq);
+    if (this.#kept.length > TIMES_KEPT) {
+      const old = this.#kept.shift();
+      delete debug.arrivedAt[old];
+      delete debug.drawnAt[old];
+    }
     if (document.hidden && !this.stage.renderer.xr.isPresenting) {
       release(result);
       this.link.shown(result.seq);
@@ -336,7 +346,7 @@ class Page {
   #drawn(now_ms) {
     if (!this.#undrawn.length) return;
     const t_ms = performance.now();
-    for (const seq of this.#undrawn) remember(debug.drawnAt, seq, t_ms);
+    for (const seq of this.#undrawn) debug.drawnAt[seq] = t_ms;
     debug.lastDrawnSeq = this.#undrawn.at(-1);
     debug.drawn += this.#undrawn.length;
     this.link.shown(debug.lastDrawnSeq);
@@ -548,7 +558,16 @@ class Page {
       this.#menu($("save-menu").hidden);
     });
     document.addEventListener("click", () => this.#menu(false));
-    document.addEventListener("keydown", ({ key }) => key === "Escape" && this.#menu(false));
+    $("save-menu").addEventListener("keydown", ({ key }) => {
+      const items = [...document.querySelectorAll("#save-menu button")];
+      const at = items.indexOf(document.activeElement);
+      const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 }[key];
+      if (to !== undefined) items.at(to % items.length).focus();
+      if (key === "Escape") {
+        this.#menu(false);
+        $("save").focus();
+      }
+    });
     for (const item of document.querySelectorAll("#save-menu button")) {
       item.addEventListener("click", async () => {
         this.say("Making the file …");
@@ -603,12 +622,6 @@ function light(result) {
     ...words, texture: texture?.size ?? null, depth: bare(depth), head: bare(head), bitmap: undefined,
   }));
   return { ...result, picture: result.picture?.size ?? null, bitmap: undefined, faces };
-}
-
-function remember(table, seq, t_ms) {
-  table[seq] = t_ms;
-  const keys = Object.keys(table);
-  if (keys.length > DRAWN_KEPT) for (const key of keys.slice(0, 100)) delete table[key];
 }
 
 let page = null;

@@ -11,6 +11,7 @@ const HIGHEST_M = 0.135; // above the eyes of an avatar that is drawn as large a
 const SWAY = { angle_rad: 0.42, period_s: 9 };
 const FOLLOW_S = 0.35;
 const BACKGROUND = 0x0e1116;
+const FRUGAL_PX = 300_000;
 
 /**
  * scene
@@ -168,7 +169,7 @@ export class Stage extends EventTarget {
     const box = this.canvas.parentElement ?? this.canvas;
     const width = Math.max(box.clientWidth, 2);
     const height = Math.max(box.clientHeight, 2);
-    const most = this.frugal ? Math.min(1, Math.sqrt(400_000 / (width * height))) : 2;
+    const most = this.frugal ? Math.min(1, Math.sqrt(FRUGAL_PX / (width * height))) : 2;
     this.renderer.setPixelRatio(Math.min(window.devicePixelRatio || 1, most));
     this.renderer.setSize(width, height, false);
     this.camera.aspect = width / height;
