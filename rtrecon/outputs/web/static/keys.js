@@ -2,7 +2,7 @@
 
 const TURN_RAD = 0.12;
 
-export function bindKeys(page) {
+export function bindKeys(page, controls) {
   const keys = {
     1: () => page.setView("picture"),
     2: () => page.setView("face"),
@@ -14,10 +14,10 @@ export function bindKeys(page) {
     b: () => page.setPanel(document.getElementById("panel").hidden),
     c: () => page.calibrate(),
     x: () => page.mirror(),
-    s: () => page.snapshot(),
-    r: () => page.record(),
-    f: () => page.fullscreen(),
-    "?": () => page.help(),
+    s: () => controls.snapshot(),
+    r: () => controls.record(),
+    f: () => controls.fullscreen(),
+    "?": () => controls.help(),
     0: () => page.stage.resetView(),
     "+": () => page.stage.zoom(0.9),
     "=": () => page.stage.zoom(0.9),

@@ -1,20 +1,23 @@
 // The page: what comes from the server goes to the views, what the person does goes to both.
 
 import { Bars } from "./bars.js";
-import { Camera, CameraError } from "./camera.js";
+import { Camera } from "./camera.js";
+import { CameraCard } from "./camera_card.js";
+import { Controls } from "./controls.js";
+import { debug, forgetTimes, noteArrived, noteDrawn } from "./debug.js";
 import { FacesView } from "./faces_view.js";
-import { bindKeys } from "./keys.js";
 import { Link, PROTOCOL } from "./link.js";
 import { Notices } from "./notices.js";
 import { PictureView } from "./picture_view.js";
 import { Results, release } from "./results.js";
-import { download, downloadFrom, named, Recording, withToken } from "./saving.js";
+import { withToken } from "./saving.js";
 import { Stage } from "./stage.js";
 import { Status } from "./status.js";
 import { readTopology } from "./wire.js";
 
 const VIEWS = ["picture", "face", "avatar"];
 const STALE_MS = 2500;
+const NOT_DRAWN_MS = 1500;
 const HIDDEN_HZ = 1;
 const PICTURE_PX = { inset: 256, large: 448 }; // so that a result stays below 40 kB
 const TEXTURE_PX = { inset: 128, large: 256 };
@@ -24,33 +27,22 @@ const query = new URLSearchParams(window.location.search);
 const isTransparent = query.get("transparent") === "1";
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
 
-/** Counters and the newest result, for tests and for curious people. */
-const debug = (window.rtreconDebug = {
-  protocol: PROTOCOL, connected: false, connections: 0, welcome: null, state: null, view: null,
-  received: 0, decoded: 0, drawn: 0, skipped: 0, garbage: 0, bytes: 0, errors: [], notices: [],
-  lastSeq: -1, lastDrawnSeq: -1, lastHeader: null, last: null, drawnAt: {}, arrivedAt: {},
-  camera: { on: false, transport: null, error: null }, want: null, lost: null, contextLost: 0,
-});
-const TIMES_KEPT = 600;
-
 class Page {
   view = VIEWS.includes(query.get("view")) ? query.get("view") : "face";
   notices = new Notices($("notices"), $("banner"));
   status = new Status($("state"), $("figures"), $("source"));
   link = new Link();
   results = new Results();
-  recording = new Recording();
   names = [];
   knowsHead = false; // whether there is one, or not
   newest = null; // header of the newest result
   newest_ms = -Infinity;
   #undrawn = []; // numbers of results that the next drawing shows
   #drawnTimes = [];
-  #kept = []; // numbers whose times are kept for tests
   #version = null;
   #isDead = false;
   #isOld = false;
-  #asksMirror = false;
+  asksMirror = false;
 
   constructor() {
     document.body.classList.toggle("transparent", isTransparent);
@@ -63,7 +55,8 @@ class Page {
       keep: (t_ms) => this.picture.keep(t_ms),
     });
     this.#listen();
-    this.#bind();
+    this.cameraCard = new CameraCard(this);
+    this.controls = new Controls(this);
     this.setView(this.view);
     this.setPanel(window.innerWidth > 1180 && !isTransparent);
     this.loadTopology();
@@ -82,10 +75,9 @@ class Page {
     }
     this.stage.show(view === "avatar" ? "avatar" : "face");
     if (view === "avatar") this.loadAvatar();
-    $("picture-pane").querySelector(".swap").dataset.to = "picture";
     this.#want();
     this.picture.draw();
-    this.#say();
+    this.sayState();
   }
 
   toggle(name) {
@@ -184,9 +176,9 @@ class Page {
     // Not said as shown: what is drawn after it says so for all before it, and until then the
     // server sends no more than a slow page can take.
     on(results, "skipped", () => debug.skipped++);
-    on(camera, "change", () => this.#cameraChanged());
+    on(camera, "change", () => this.cameraChanged());
     on(camera, "words", (words) => this.say(words));
-    on(camera, "lost", (error) => this.#cameraFailed(error));
+    on(camera, "lost", (error) => this.cameraCard.failed(error));
     on(this.stage, "drawn", ({ now_ms }) => this.#drawn(now_ms));
     this.stage.addEventListener("touched", () => ($("hint").style.opacity = 0));
     this.stage.addEventListener("lost", () => {
@@ -216,26 +208,24 @@ class Page {
     this.#isDead = false;
     this.results.restart();
     this.#undrawn = [];
-    this.#kept = [];
-    debug.arrivedAt = {};
-    debug.drawnAt = {};
+    forgetTimes();
     this.notices.release();
     if (debug.connections > 1) this.say("Connected again.");
     this.status.setRun(words);
     const own = words.camera === "browser";
     $("camera").hidden = !own;
     $("about").textContent = `rtrecon ${words.version}; ${words.model} on ${words.provider}. Head model: ICT FaceKit (MIT). three.js and three-vrm (MIT).`;
-    if (own && this.camera.stream) this.camera.resume().catch((error) => this.#cameraFailed(error));
-    else if (own && query.get("camera") === "1") this.startCamera();
-    this.#say();
+    if (own && this.camera.stream) this.camera.resume().catch((error) => this.cameraCard.failed(error));
+    else if (own && query.get("camera") === "1") this.cameraCard.start();
+    this.sayState();
   }
 
   #state(words) {
     debug.state = words;
     this.status.setState(words);
     const mirrored = Boolean(words.mirrored);
-    if (this.#asksMirror) {
-      this.#asksMirror = false;
+    if (this.asksMirror) {
+      this.asksMirror = false;
       if (!mirrored) this.link.ask("mirror");
     }
     if (mirrored !== this.stage.mirror || mirrored !== this.picture.mirror) {
@@ -243,7 +233,7 @@ class Page {
       this.picture.draw();
     }
     $("mirror").setAttribute("aria-pressed", String(mirrored));
-    this.#say();
+    this.sayState();
   }
 
   #lost({ code, why, retry_s }) {
@@ -253,7 +243,7 @@ class Page {
     this.retryAt_ms = retry_s === null ? null : performance.now() + retry_s * 1000;
     this.#lostWords = why;
     this.#countDown();
-    this.#say();
+    this.sayState();
   }
 
   #lostWords = "";
@@ -306,19 +296,9 @@ class Page {
 
   #ready({ result, arrived_ms }) {
     const { picture } = this;
-    debug.decoded++;
-    debug.lastSeq = result.seq;
-    debug.last = result;
+    noteArrived(result, arrived_ms);
     this.newest = result;
-    debug.lastHeader = light(result);
     this.newest_ms = performance.now();
-    debug.arrivedAt[result.seq] = arrived_ms;
-    this.#kept.push(result.seq);
-    if (this.#kept.length > TIMES_KEPT) {
-      const old = this.#kept.shift();
-      delete debug.arrivedAt[old];
-      delete debug.drawnAt[old];
-    }
     if (document.hidden && !this.stage.renderer.xr.isPresenting) {
       release(result);
       this.link.shown(result.seq);
@@ -332,7 +312,7 @@ class Page {
     if (!$("panel").hidden) this.bars.update(result.faces[0]?.coefficients);
     this.#undrawn.push(result.seq);
     this.stage.invalidate();
-    this.#say();
+    this.sayState();
   }
 
   /** The pane of the small picture has the picture's shape. */
@@ -345,10 +325,7 @@ class Page {
 
   #drawn(now_ms) {
     if (!this.#undrawn.length) return;
-    const t_ms = performance.now();
-    for (const seq of this.#undrawn) debug.drawnAt[seq] = t_ms;
-    debug.lastDrawnSeq = this.#undrawn.at(-1);
-    debug.drawn += this.#undrawn.length;
+    noteDrawn(this.#undrawn);
     this.link.shown(debug.lastDrawnSeq);
     this.#undrawn = [];
     this.#drawnTimes.push(now_ms);
@@ -371,15 +348,15 @@ class Page {
       this.picture.clear();
     }
     // A stage that cannot draw must not keep results from coming.
-    if (this.#undrawn.length && (this.stage.isLost || performance.now() - this.newest_ms > 300)) {
+    if (this.#undrawn.length && (this.stage.isLost || performance.now() - this.newest_ms > NOT_DRAWN_MS)) {
       this.link.shown(this.#undrawn.at(-1));
       this.#undrawn = [];
     }
-    this.#say();
+    this.sayState();
   }
 
   /** The state in a word or two, and what to do about it on the empty stage. */
-  #say() {
+  sayState() {
     const isStale = performance.now() - this.newest_ms > STALE_MS;
     const { welcome } = debug;
     let [kind, words, hint] = ["live", "live", ""];
@@ -399,31 +376,7 @@ class Page {
     if (hint && $("empty").textContent !== hint) $("empty").textContent = hint;
   }
 
-  // The browser's camera
-
-  async startCamera(deviceId) {
-    $("camera-words").textContent = "";
-    $("use-camera").disabled = true;
-    try {
-      await this.camera.start(deviceId ?? $("device").value);
-      this.#asksMirror = true;
-    } catch (error) {
-      this.#cameraFailed(error);
-    } finally {
-      $("use-camera").disabled = false;
-      this.#listDevices();
-    }
-  }
-
-  #cameraFailed(error) {
-    debug.camera.error = error instanceof CameraError ? error.code : String(error?.message ?? error);
-    const words = error?.message ?? String(error);
-    if ($("start").hidden) this.say(words, "bad");
-    $("camera-words").textContent = words;
-    this.#say();
-  }
-
-  #cameraChanged() {
+  cameraChanged() {
     const { camera } = this;
     Object.assign(debug.camera, { on: camera.isOn, transport: camera.transport });
     if (camera.isOn) debug.camera.error = null;
@@ -433,14 +386,7 @@ class Page {
     this.status.transport = camera.transport;
     this.#shape();
     this.#want();
-    this.#say();
-  }
-
-  async #listDevices() {
-    const devices = (await this.camera.devices().catch(() => [])).filter(({ deviceId }) => deviceId);
-    $("devices").hidden = devices.length < 2;
-    const chosen = $("device").value;
-    $("device").replaceChildren(...devices.map(({ deviceId, label }, k) => new Option(label || `camera ${k + 1}`, deviceId, false, deviceId === chosen)));
+    this.sayState();
   }
 
   // The avatar
@@ -472,7 +418,10 @@ class Page {
     if (!this.stage.frugal || this.#undrawn.length) this.stage.invalidate();
   }
 
-  // Buttons, keys, files
+  openAvatar(file) {
+    this.setView("avatar");
+    this.loadAvatar(file);
+  }
 
   mirror() {
     this.link.ask("mirror");
@@ -481,147 +430,6 @@ class Page {
   calibrate() {
     if (this.link.ask("calibrate")) this.say("Calibrating: look straight ahead with a calm face for a moment.");
   }
-
-  async snapshot() {
-    const source = this.view === "picture" ? this.picture.canvas : null;
-    try {
-      const blob = source ? await new Promise((resolve) => source.toBlob(resolve, "image/png")) : await this.stage.snapshot();
-      const name = named("png");
-      download(blob, name);
-      this.say(`Saved ${name}`);
-    } catch (error) {
-      this.say(`No snapshot: ${error.message}`, "bad");
-    }
-  }
-
-  record() {
-    const { recording, stage } = this;
-    if (recording.isOn) {
-      recording.stop();
-      return;
-    }
-    try {
-      stage.withBackground(true);
-      recording.start(this.view === "picture" ? this.picture.canvas : stage.canvas, (blob, name) => {
-        stage.withBackground(false);
-        $("record").setAttribute("aria-pressed", "false");
-        download(blob, name);
-        this.say(`Saved ${name}`);
-      });
-      $("record").setAttribute("aria-pressed", "true");
-    } catch (error) {
-      stage.withBackground(false);
-      this.say(error.message, "bad");
-    }
-  }
-
-  fullscreen() {
-    if (document.fullscreenElement) document.exitFullscreen();
-    else document.documentElement.requestFullscreen?.().catch((error) => this.say(`No full screen: ${error.message}`, "bad"));
-  }
-
-  help() {
-    const dialog = $("help-dialog");
-    if (dialog.open) dialog.close();
-    else dialog.showModal();
-  }
-
-  #menu(open) {
-    const [menu, button] = [$("save-menu"), $("save")];
-    menu.hidden = !open;
-    button.setAttribute("aria-expanded", String(open));
-    if (!open) return;
-    const box = button.getBoundingClientRect();
-    menu.style.left = `${Math.max(8, Math.min(box.left, window.innerWidth - menu.offsetWidth - 8))}px`;
-    menu.querySelector("button").focus();
-  }
-
-  #bind() {
-    const click = (id, act) => $(id).addEventListener("click", act);
-    for (const button of document.querySelectorAll(".views button")) button.addEventListener("click", () => this.setView(button.dataset.view));
-    for (const button of document.querySelectorAll("[data-toggle]")) button.addEventListener("click", () => this.toggle(button.dataset.toggle));
-    for (const button of document.querySelectorAll(".swap")) button.addEventListener("click", () => this.setView(button.dataset.to));
-    click("calibrate", () => this.calibrate());
-    click("mirror", () => this.mirror());
-    click("snapshot", () => this.snapshot());
-    click("record", () => this.record());
-    click("full", () => this.fullscreen());
-    click("help", () => this.help());
-    click("toggle-panel", () => this.setPanel($("panel").hidden));
-    click("all-bars", () => {
-      this.bars.showsAll = !this.bars.showsAll;
-      $("all-bars").setAttribute("aria-pressed", String(this.bars.showsAll));
-      this.bars.update(this.newest?.faces[0]?.coefficients ?? this.names.map(() => 0));
-    });
-    click("save", (event) => {
-      event.stopPropagation();
-      this.#menu($("save-menu").hidden);
-    });
-    document.addEventListener("click", () => this.#menu(false));
-    $("save-menu").addEventListener("keydown", ({ key }) => {
-      const items = [...document.querySelectorAll("#save-menu button")];
-      const at = items.indexOf(document.activeElement);
-      const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 }[key];
-      if (to !== undefined) items.at(to % items.length).focus();
-      if (key === "Escape") {
-        this.#menu(false);
-        $("save").focus();
-      }
-    });
-    for (const item of document.querySelectorAll("#save-menu button")) {
-      item.addEventListener("click", async () => {
-        this.say("Making the file …");
-        await downloadFrom(item.dataset.file).then((name) => this.say(`Saved ${name}`), (error) => this.say(error.message, "bad"));
-      });
-    }
-    document.addEventListener("fullscreenchange", () => $("full").setAttribute("aria-pressed", String(Boolean(document.fullscreenElement))));
-    $("start").addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.startCamera();
-    });
-    click("camera", () => (this.camera.isOn ? this.camera.stop() : this.startCamera()));
-    navigator.mediaDevices?.addEventListener?.("devicechange", () => this.#listDevices());
-    click("open-avatar", () => $("avatar-file").click());
-    $("avatar-file").addEventListener("change", ({ target }) => {
-      if (target.files[0]) this.#openAvatar(target.files[0]);
-      target.value = "";
-    });
-    click("own-avatar", () => {
-      this.avatar?.load(withToken("/avatar.vrm")).then(() => ($("own-avatar").hidden = true), (error) => this.say(error.message, "bad"));
-    });
-    $("stage").addEventListener("dblclick", () => this.stage.resetView());
-    this.#bindDrop();
-    bindKeys(this);
-  }
-
-  #openAvatar(file) {
-    this.setView("avatar");
-    this.loadAvatar(file);
-  }
-
-  #bindDrop() {
-    const over = (on) => document.body.classList.toggle("dropping", on);
-    document.addEventListener("dragover", (event) => {
-      event.preventDefault();
-      over(true);
-    });
-    document.addEventListener("dragleave", ({ relatedTarget }) => !relatedTarget && over(false));
-    document.addEventListener("drop", (event) => {
-      event.preventDefault();
-      over(false);
-      const [file] = event.dataTransfer?.files ?? [];
-      if (file) this.#openAvatar(file);
-    });
-  }
-}
-
-/** A result without its arrays. */
-function light(result) {
-  const bare = (layer) => layer && Object.fromEntries(Object.entries(layer).filter(([, value]) => !ArrayBuffer.isView(value)));
-  const faces = result.faces.map(({ bitmap, texture, depth, head, ...words }) => ({
-    ...words, texture: texture?.size ?? null, depth: bare(depth), head: bare(head), bitmap: undefined,
-  }));
-  return { ...result, picture: result.picture?.size ?? null, bitmap: undefined, faces };
 }
 
 let page = null;
