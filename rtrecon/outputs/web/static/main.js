@@ -39,6 +39,7 @@ class Page {
   newest_ms = -Infinity;
   #undrawn = []; // numbers of results that the next drawing shows
   #drawnTimes = [];
+  #nudged_ms = 0;
   #version = null;
   #isDead = false;
   #isOld = false;
@@ -351,6 +352,12 @@ class Page {
     if (this.#undrawn.length && (this.stage.isLost || performance.now() - this.newest_ms > NOT_DRAWN_MS)) {
       this.link.shown(this.#undrawn.at(-1));
       this.#undrawn = [];
+    }
+    // Nor must a word that was lost on the way.
+    const now_ms = performance.now();
+    if (this.results.newest >= 0 && now_ms - this.newest_ms > STALE_MS && now_ms - this.#nudged_ms > STALE_MS) {
+      this.#nudged_ms = now_ms;
+      this.link.shown(this.results.newest);
     }
     this.sayState();
   }

@@ -25,6 +25,7 @@ export class Results extends EventTarget {
   /** The server began anew: its numbers do too. */
   restart() {
     this.newest = -1;
+    if (this.#waiting) this.#drop(this.#waiting.header.seq);
     this.#waiting = null;
     this.#tints.clear();
     this.#run++;
@@ -60,6 +61,7 @@ export class Results extends EventTarget {
         const result = await withBitmaps(await decodeResult(buffer, { rest: this.rest }));
         if (run !== this.#run) {
           release(result);
+          this.#drop(header.seq);
           continue;
         }
         this.#lendTints(result);
@@ -87,14 +89,18 @@ export class Results extends EventTarget {
     if (this.#tints.size > MOST_TINTS) this.#tints.delete(this.#tints.keys().next().value);
   }
 
-  #skip({ header, buffer }) {
+  #drop(seq) {
     this.skipped++;
+    this.dispatchEvent(new CustomEvent("skipped", { detail: { seq } }));
+  }
+
+  #skip({ header, buffer }) {
     const run = this.#run;
     readTints(buffer, this.rest).then(
       (found) => run === this.#run && found.forEach(({ id, key, tint }) => this.#keepTint(`${id}/${key}`, tint)),
       () => {},
     );
-    this.dispatchEvent(new CustomEvent("skipped", { detail: { seq: header.seq } }));
+    this.#drop(header.seq);
   }
 
   #refuse(error, seq = null) {
