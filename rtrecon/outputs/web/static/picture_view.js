@@ -56,7 +56,8 @@ export class PictureView {
     if (!video?.videoWidth) return t_ms;
     const slot = (this.#frames[this.#next] ??= { canvas: document.createElement("canvas"), t_ms: 0 });
     this.#next = (this.#next + 1) % KEPT;
-    const scale = Math.min(1, KEPT_PX / Math.max(video.videoWidth, video.videoHeight));
+    const shown_px = Math.max(this.#canvas.width, this.#canvas.height, 64); // no more than is seen
+    const scale = Math.min(1, Math.min(KEPT_PX, shown_px) / Math.max(video.videoWidth, video.videoHeight));
     const [width, height] = [Math.round(video.videoWidth * scale), Math.round(video.videoHeight * scale)];
     if (slot.canvas.width !== width || slot.canvas.height !== height) Object.assign(slot.canvas, { width, height });
     slot.canvas.getContext("2d").drawImage(video, 0, 0, width, height);

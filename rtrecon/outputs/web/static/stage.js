@@ -224,8 +224,10 @@ export class Stage extends EventTarget {
     for (const callback of this.#callbacks) callback(dt_s, now_ms, xrFrame);
     this.#move(dt_s);
     if (!presenting) {
-      this.#sway(now_ms);
-      this.controls.update();
+      const wasDirty = this.#dirty;
+      const swayed = this.#sway(now_ms);
+      this.controls.update(); // says that the camera moved
+      if (swayed && this.frugal) this.#dirty = wasDirty;
     }
     if ((!this.#dirty && !presenting) || this.#isLost) return;
     this.#dirty = false;
@@ -244,8 +246,9 @@ export class Stage extends EventTarget {
     this.faces.position.set(-this.#center.x, this.#center.y, this.#center.z);
   }
 
+  /** @returns {boolean} whether the camera was moved; software draws that with the next result */
   #sway(now_ms) {
-    if (this.#turned || !this.sways) return;
+    if (this.#turned || !this.sways) return false;
     if (!this.#started_ms) this.#started_ms = now_ms;
     const angle = SWAY.angle_rad * Math.sin((2 * Math.PI * (now_ms - this.#started_ms)) / 1000 / SWAY.period_s);
     const radius = this.camera.position.distanceTo(this.controls.target);
@@ -253,6 +256,7 @@ export class Stage extends EventTarget {
     const flat = Math.sqrt(radius * radius - up * up);
     this.camera.position.set(flat * Math.sin(angle), up, flat * Math.cos(angle));
     if (!this.frugal) this.invalidate();
+    return true;
   }
 }
 
