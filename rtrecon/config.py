@@ -54,7 +54,7 @@ class ModelConfig(CommonConfig):
     """Options of every command that reconstructs."""
 
     model: str = "face-dpt"
-    """Depth model: a name from `rtrecon models list`, or a folder with model.json."""
+    """Depth model: a name from `rtrecon models list`, or a folder of a model, ours or optimum's."""
     provider: Provider = "auto"
     """Where the depth model runs; auto takes the fastest that proves itself."""
     precision: Annotated[

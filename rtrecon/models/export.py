@@ -25,6 +25,7 @@ from rtrecon.models.graph import (
     run_graph,
     worst_layers,
 )
+from rtrecon.models.optimum import say_why_not_optimum
 from rtrecon.models.parity import Parity, compare
 from rtrecon.models.pictures import face_crops, normalise
 from rtrecon.models.precision import variants
@@ -96,6 +97,7 @@ def export_model(
             progress.show(next(steps), what, total=len(chosen) + 3)
 
     tell("loading")
+    say_why_not_optimum()
     loaded = load_checkpoint(checkpoint, size_px=size_px, offline=offline)
     folder = out_folder(out, loaded.name, force)
     tell("running PyTorch")
