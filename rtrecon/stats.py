@@ -31,6 +31,11 @@ STAGES = ("capture", *WORK_STAGES, "view")
 """All that is timed: the camera's or decoder's part before, the first output that shows after."""
 
 
+WARM_UP_FRAMES = 10
+"""The first frames of a run, whose latency is counted apart: caches, the whole search for faces,
+and a window that opens beside them make them slow, once."""
+
+
 class Samples:
     """The newest ``capacity`` samples of one quantity, in a ring that never grows."""
 
@@ -84,6 +89,8 @@ class RunStats:
         self.faces_without_depth = 0
         """Faces, one a frame, of which not one pixel was known."""
         self.latency_ms = Samples()
+        self.first_latency_ms = Samples(WARM_UP_FRAMES)
+        self.settled_latency_ms = Samples()
         self.stage_ms = {stage: Samples() for stage in STAGES}
         self._first_done_ns = 0
         self._last_done_ns = 0
@@ -108,7 +115,10 @@ class RunStats:
             self.frames_processed += 1
             self.frames_with_face += has_face
             self._last_done_ns = t_done_ns
-            self.latency_ms.add((t_done_ns - t_capture_ns) * 1e-6)
+            latency_ms = (t_done_ns - t_capture_ns) * 1e-6
+            self.latency_ms.add(latency_ms)
+            is_first = self.frames_processed <= WARM_UP_FRAMES
+            (self.first_latency_ms if is_first else self.settled_latency_ms).add(latency_ms)
             self._recent_done_ns.append(t_done_ns)
             if len(self._recent_done_ns) > 31:
                 del self._recent_done_ns[0]
@@ -140,7 +150,14 @@ class RunStats:
             "depths_dropped": self.depths_dropped,
             "faces_without_depth": self.faces_without_depth,
             "fps": round(self.fps, 2),
-            "latency_ms": self.latency_ms.percentiles(),
+            # Of a run that was all warm-up there is nothing else.
+            "latency_ms": (
+                self.settled_latency_ms.percentiles() or self.first_latency_ms.percentiles()
+            ),
+            "warm_up": {
+                "frames": min(self.frames_processed, WARM_UP_FRAMES),
+                "latency_ms": self.first_latency_ms.percentiles(),
+            },
             "stage_ms": {
                 stage: samples.percentiles()
                 for stage, samples in self.stage_ms.items()

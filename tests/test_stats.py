@@ -38,3 +38,20 @@ def test_summary_names_only_stages_that_ran() -> None:
     assert summary["stage_ms"] == {"depth": {"p50": 7.0, "p95": 7.0, "p99": 7.0}}
     assert summary["latency_ms"]["p50"] == 9.0
     assert summary["peak_rss_mb"] > 10
+
+
+def test_the_first_frames_are_not_mixed_in() -> None:
+    stats = RunStats()
+    for k in range(40):
+        latency_ms = 500 if k < 10 else 9
+        stats.add_frame(k * 10**9, k * 10**9 + latency_ms * 10**6, has_face=True)
+    summary = stats.summary()
+    assert summary["latency_ms"] == {"p50": 9.0, "p95": 9.0, "p99": 9.0}
+    assert summary["warm_up"] == {
+        "frames": 10,
+        "latency_ms": {"p50": 500.0, "p95": 500.0, "p99": 500.0},
+    }
+    assert stats.latency_ms.count == 40
+    short = RunStats()
+    short.add_frame(0, 7_000_000, has_face=True)
+    assert short.summary()["latency_ms"]["p50"] == 7.0

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -226,13 +226,14 @@ def _finish(config: RunConfig, session: LiveSession) -> None:
     summary = session.stats()
     latency, processed = summary["latency_ms"], summary["frames_processed"]
     logger.info(
-        "%d frames, %.1f fps, a face in %.1f%%, latency p50 %.1f ms, p95 %.1f ms, "
+        "%d frames, %.1f fps, a face in %.1f%%, latency p50 %.1f ms, p95 %.1f ms%s, "
         "%d dropped, %.0f MB at most",
         processed,
         summary["fps"],
         100.0 * summary["frames_with_face"] / max(processed, 1),
         latency.get("p50", 0.0),
         latency.get("p95", 0.0),
+        _apart(summary),
         summary["frames_dropped"],
         peak_rss_mb(),
     )
@@ -244,6 +245,21 @@ def _finish(config: RunConfig, session: LiveSession) -> None:
         if not is_failing:
             raise
         logger.error("%s", error)
+
+
+def _apart(summary: Mapping[str, Any]) -> str:
+    """What is no part of the latency: the first frames, drawing, and until outputs had sent."""
+    first, view = summary["warm_up"], summary["stage_ms"]["view"]["p50"]
+    said = []
+    if summary["frames_processed"] > first["frames"]:
+        slow_ms = first["latency_ms"].get("p50", 0.0)
+        said.append(f"the first {first['frames']} frames {slow_ms:.1f} ms")
+    if view:
+        said.append(f"drawing {view:.1f} ms")
+    for output in summary["outputs"]:
+        if output["latency_ms"]:
+            said.append(f"{output['name']} done at {output['latency_ms']['p50']:.1f} ms")
+    return f" (apart: {', '.join(said[:5])})" if said else ""
 
 
 def _default_source() -> int | str:

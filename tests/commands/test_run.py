@@ -41,6 +41,9 @@ def test_demo_finds_the_face_in_every_frame(run_cli: Cli, dome_model: Path, tmp_
     assert stats["stage_ms"]["depth"]["p50"] > 0
     assert stats["stage_ms"]["view"]["p50"] == 0
     assert "60 degrees" in err
+    assert stats["warm_up"]["frames"] == 10
+    assert f"latency p50 {stats['latency_ms']['p50']:.1f} ms" in err
+    assert "(apart: the first 10 frames " in err
 
 
 def test_without_a_display_files_are_written(
