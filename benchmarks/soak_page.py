@@ -91,6 +91,8 @@ def main() -> None:
             for thread in threads:
                 thread.join()
     problems = verdict(rows)
+    if server.exit_code is not None and server.exit_code != 0:
+        problems.append(f"the server ended with {server.exit_code}: {''.join(server.said)[-2000:]}")
     problems += [counts.trouble] if counts.trouble else []
     problems += [f"{counts.empty} viewers got nothing"] if counts.empty else []
     print(f"\n{slope_mb_an_hour(rows):+.1f} MB an hour after the first fifth")

@@ -23,7 +23,7 @@ import time_code
 
 CHROMIUM = os.environ.get("RTRECON_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 START_S = 120.0
-STOP_S = 15.0
+STOP_S = 60.0
 SOFTWARE_GL = ("--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader")
 
 
@@ -44,6 +44,11 @@ class Server:
     process: subprocess.Popen[str] | None = None
     said: list[str] = field(default_factory=list)
     _listener: threading.Thread | None = None
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return None if self.process is None else self.process.poll()
 
     @property
     def url(self) -> str:

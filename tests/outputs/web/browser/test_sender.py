@@ -67,6 +67,7 @@ def test_another_size_goes_on(sender: Any) -> None:
     assert results[-1]["header"]["faces"]
 
 
+@pytest.mark.slow
 def test_the_camera_is_given_back_and_taken_by_another_page(
     sender: Any, open_page: Callable[..., Any], server: web_page.Server
 ) -> None:
@@ -79,6 +80,7 @@ def test_the_camera_is_given_back_and_taken_by_another_page(
     web_page.wait_until(watcher, "rtreconResults.length >= 5")
 
 
+@pytest.mark.slow
 def test_the_sender_s_server_restarts_and_its_camera_is_taken_again(
     open_page: Callable[..., Any], serve: Callable[..., web_page.Server]
 ) -> None:
@@ -93,3 +95,21 @@ def test_the_sender_s_server_restarts_and_its_camera_is_taken_again(
     server.start()
     web_page.wait_until(page, f"rtreconDebug.drawn > {last + 10}")
     server.stop()
+
+
+def test_garbage_on_the_data_channel_is_let_go(
+    open_page: Callable[..., Any], server: web_page.Server
+) -> None:
+    page = start_camera(open_page, server)
+    watcher = open_page(server, "?view=face")
+    page.evaluate(
+        """() => {
+            const [channel] = rtreconChannels;
+            for (const garbage of ['', '{', 'x'.repeat(60000), new Uint8Array(60000)])
+                for (let k = 0; k < 20; k++) channel.send(garbage);
+        }"""
+    )
+    for one in (page, watcher):
+        web_page.drawn_results(one)
+        web_page.wait_until(one, "rtreconResults.length >= 5")
+    assert {result["transport"] for result in web_page.drawn_results(page)} == {"webrtc"}

@@ -15,8 +15,17 @@ import web_page
 from tests.outputs.web.browser.looks import middle, skin_share, view
 
 TOKEN = "a-token-of-a-test"
+GARBAGE_VRM = """(bytes) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([new Uint8Array(bytes)], 'broken.vrm'));
+    const target = rtreconPage.stage.canvas;
+    for (const type of ['dragenter', 'dragover', 'drop'])
+        target.dispatchEvent(
+            new DragEvent(type, {bubbles: true, cancelable: true, dataTransfer: transfer}));
+}"""
 
 
+@pytest.mark.slow
 def test_the_server_restarts_and_the_page_comes_back_by_itself(
     open_page: Callable[..., Any], serve: Callable[..., web_page.Server]
 ) -> None:
@@ -36,6 +45,21 @@ def test_the_server_restarts_and_the_page_comes_back_by_itself(
     server.stop()
 
 
+def test_a_damaged_vrm_is_said_and_the_face_goes_on(
+    open_page: Callable[..., Any], serve: Callable[..., web_page.Server]
+) -> None:
+    server = serve("demo")
+    page = open_page(server, "?view=avatar")
+    web_page.wait_until(page, "rtreconPage.avatar?.isLoaded")
+    for content in (b"not a model", b"glTF\2\0\0\0" + b"\xff" * 200, b""):
+        page.evaluate("rtreconDebug.notices.length = 0")
+        page.evaluate(GARBAGE_VRM, list(content))
+        web_page.wait_until(page, "rtreconDebug.notices.length > 0")
+        assert "broken.vrm" in page.evaluate("rtreconDebug.notices.at(-1)")
+    last = page.evaluate("rtreconDebug.drawn")
+    web_page.wait_until(page, f"rtreconDebug.drawn > {last + 5}")
+
+
 def test_a_port_that_is_taken_is_said_in_the_terminal(
     serve: Callable[..., web_page.Server],
 ) -> None:
@@ -50,7 +74,6 @@ def test_a_port_that_is_taken_is_said_in_the_terminal(
     assert second.returncode in (1, 2)
     assert str(server.port) in second.stderr
     assert "Traceback" not in second.stderr
-    server.stop()
 
 
 @pytest.fixture(scope="module")

@@ -72,6 +72,7 @@ def close_code(socket: ClientConnection) -> int:
     return socket.close_code
 
 
+@pytest.mark.slow
 def test_one_that_blocks_holds_up_nobody_and_wakes_to_the_newest(
     viewer: Any, open_page: Callable[..., Any], server: web_page.Server
 ) -> None:
@@ -152,6 +153,7 @@ def test_a_flood_ends_its_sender_alone(viewer: Any, server: web_page.Server, wha
     goes_on(viewer)
 
 
+@pytest.mark.slow
 def test_one_that_sleeps_wakes_to_the_newest(
     viewer: Any, open_page: Callable[..., Any], server: web_page.Server
 ) -> None:
@@ -166,6 +168,7 @@ def test_one_that_sleeps_wakes_to_the_newest(
     goes_on(sleeper, 5)
 
 
+@pytest.mark.slow
 def test_a_page_over_the_limit_is_told_so_and_the_others_stay(
     viewer: Any, open_page: Callable[..., Any], server: web_page.Server
 ) -> None:
