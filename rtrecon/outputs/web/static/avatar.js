@@ -65,6 +65,8 @@ export class AvatarView {
    * @param dt seconds since the last call */
   update(avatar, dt) {
     const step = Math.min(Math.max(dt, 0), LONGEST_STEP_S);
+    // A stage that draws with each result alone would show the beginning of each way.
+    this.motion.jumps = Boolean(this._stage?.frugal && !this._stage.renderer.xr.isPresenting);
     this.motion.update(avatar, step);
     if (!this._model) return;
     this._show(step);
@@ -74,7 +76,6 @@ export class AvatarView {
     const { root, rig } = this._model, { x, y, z } = this.motion.position;
     root.position.set(near(x), near(-y), near(-z));
     rig.apply(this.motion, step);
-    this._stage?.invalidate();
   }
 
   dispose() {

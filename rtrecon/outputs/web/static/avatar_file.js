@@ -180,6 +180,7 @@ function paintPlainly(root) {
       const { map, color, transparent, alphaTest, side, opacity, vertexColors, visible, depthWrite } = material;
       const made = new MeshLambertMaterial({ map, transparent, alphaTest, side, opacity, vertexColors, visible, depthWrite });
       if (color) made.color.copy(color);
+      if (material.isOutline) made.visible = false; // of MToon: a hull that its shader swells
       material.dispose();
       return made;
     });

@@ -15,6 +15,8 @@ export class AvatarMotion {
     this.position = new Vector3();
     this.coefficients = new Float32Array(ARKIT_NAMES.length);
     this.eyes = new Float32Array(4); // yaw and pitch of the left, then of the right, radians
+    /** Show the newest result at once. */
+    this.jumps = false;
     this._goal = null;
     this._header = null;
     this._since_s = 0;
@@ -66,7 +68,7 @@ export class AvatarMotion {
     }
     if (finite(eyes, 4)) to.eyes.set(eyes);
     this._goal = to;
-    this._left_s = first ? 0 : this._interval_s;
+    this._left_s = first || this.jumps ? 0 : this._interval_s;
     this._lids_left_s = this._left_s * BLINK_SHARE;
   }
 }

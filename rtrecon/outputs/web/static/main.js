@@ -111,7 +111,7 @@ class Page {
       return;
     }
     const layers = [];
-    const showsPicture = !isTransparent;
+    const showsPicture = !isTransparent && !this.stage.renderer.xr.isPresenting;
     const isLarge = this.view === "picture";
     this.picture.isVisible = showsPicture;
     if (showsPicture) {

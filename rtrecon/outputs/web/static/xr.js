@@ -173,10 +173,12 @@ export class Headset extends EventTarget {
     root.visible = true;
     const { view } = parts.before;
     if (view !== undefined && view !== this.#page.view?.()) this.#page.show?.(view);
-    // three.js puts its own state back in the same event, before or after this.
-    queueMicrotask(() => stage.resize());
-    stage.invalidate();
-    this.dispatchEvent(new CustomEvent("ended", { detail: { kind } }));
+    // three.js puts its own state back in the same event, after this.
+    setTimeout(() => {
+      stage.resize();
+      stage.invalidate();
+      this.dispatchEvent(new CustomEvent("ended", { detail: { kind } }));
+    });
   }
 
   #frame(dt_s, frame) {
