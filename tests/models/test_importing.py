@@ -400,10 +400,10 @@ def test_a_folder_that_is_something_else_is_left(exported, tmp_path) -> None:
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "years"
 
 
-def test_the_signature_is_that_of_the_onnx_package(exported) -> None:
+def test_the_signature_is_that_of_the_onnx_package(exported, repository) -> None:
     for content in (
         (exported("dpt-vit") / "model.onnx").read_bytes(),
-        Path("models/face-dpt/model.onnx").read_bytes(),
+        (repository / "models/face-dpt/model.onnx").read_bytes(),
     ):
         graph = onnx.load_from_string(content).graph
         found = read_signature(content)
