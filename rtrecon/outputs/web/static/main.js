@@ -372,7 +372,7 @@ class Page {
     else if (state === "failed") [kind, words] = ["bad", "failed"];
     else if (state === "ended") [kind, words] = ["wait", "ended"];
     else if (state === "reconnecting") [kind, words, hint] = ["wait", "reconnecting", "the camera is gone; it is tried again"];
-    else if (welcome?.camera === "browser" && !this.camera.isOn && (debug.state?.sender ?? null) === null) [kind, words] = ["wait", "waiting for a camera"];
+    else if (welcome?.camera === "browser" && !this.camera.isOn && (debug.state?.sender ?? null) === null) [kind, words] = ["wait", "no camera yet"];
     else if (isStale) [kind, words, hint] = ["wait", "no pictures", this.newest ? "no pictures come" : ""];
     else if (this.newest && !this.newest.faces.length) [kind, words, hint] = ["wait", "no face", "no face"];
     else if (state === "recording") [kind, words] = ["recording", "recording"];
