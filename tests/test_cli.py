@@ -90,7 +90,9 @@ def test_how_much_is_said(
     assert ("ValueError: why" in err) == ("Traceback" in said)
 
 
-@pytest.mark.parametrize("command", ["run", "image", "avatar", "eval"])
+@pytest.mark.parametrize(
+    "command", ["run", "serve", "image", "archive", "avatar", "calibrate-camera"]
+)
 def test_out_is_short_everywhere(run_cli: Cli, command: str) -> None:
     out = run_cli(command, "--help")[1]
     assert "-o " in out

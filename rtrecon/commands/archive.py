@@ -38,7 +38,9 @@ class ArchiveConfig(ModelConfig):
         tyro.conf.Positional[list[str]], tyro.conf.arg(metavar="PATHS", help_behavior_hint="")
     ]
     """Videos, pictures, folders with all in them, quoted globs; lists: a .txt, a path a line."""
-    out: Annotated[Path, tyro.conf.arg(metavar="DIR", help_behavior_hint="(required)")]
+    out: Annotated[
+        Path, tyro.conf.arg(metavar="DIR", help_behavior_hint="(required)", aliases=("-o",))
+    ]
     """Folder for the results, one folder in it for each video; made when it is missing."""
     workers: OptionalInt = None
     """Cores to work on at once (default: all of this machine, or of the cluster); 1 does without

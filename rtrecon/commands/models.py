@@ -101,7 +101,7 @@ class ImportConfig(CommonConfig):
     """Folder with config.json and model.onnx, an ONNX file, or a hub id (onnx-community/...)."""
     name: OptionalText = None
     """Name for the model (default: that of the folder, file or repository)."""
-    out: OptionalPath = None
+    out: OptionalOut = None
     """Folder to write (default: the user's models folder, under the name)."""
     precision: Annotated[
         tuple[Precision, ...],

@@ -51,7 +51,9 @@ class ServeConfig(ModelConfig):
     """Its key (PEM), unless it is in the same file."""
     out: Annotated[
         list[str],
-        tyro.conf.arg(metavar="NAME[:TARGET][?key=value]", help_behavior_hint=_NO_DEFAULT),
+        tyro.conf.arg(
+            metavar="NAME[:TARGET][?key=value]", help_behavior_hint=_NO_DEFAULT, aliases=("-o",)
+        ),
     ] = field(default_factory=list)
     """Where results go beside the page, such as vmc; several times for several outputs."""
     person: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint=_NO_DEFAULT)] = (

@@ -206,7 +206,7 @@ def test_every_option_of_every_command_is_known() -> None:
     by_name = {option.spellings[-1]: option for option in run.options}
     assert by_name["--quiet"].spellings == ("-q", "--quiet")
     assert by_name["--faces"].summary == "Faces to follow at most."
-    assert by_name["--view"].values == ("auto", "window", "none")
+    assert set(by_name["--view"].values) >= {"auto", "window", "none"}
     assert by_name["--provider"].values[:3] == ("auto", "cpu", "cuda")
     assert (by_name["--loop"].takes, by_name["--intrinsics"].takes) == ("nothing", "file")
 
