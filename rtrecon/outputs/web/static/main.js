@@ -49,7 +49,7 @@ class Page {
     document.body.classList.toggle("transparent", isTransparent);
     this.stage = new Stage($("stage"), { transparent: isTransparent, still: isTransparent || calm.matches });
     this.faces = new FacesView(this.stage);
-    this.picture = new PictureView($("picture"));
+    this.picture = new PictureView($("picture"), { frugal: this.stage.frugal });
     this.bars = new Bars($("bars"));
     this.camera = new Camera(this.link, {
       transport: ["ws", "webrtc"].includes(query.get("transport")) ? query.get("transport") : null,

@@ -5,6 +5,7 @@ import { drawOverlay } from "./overlay.js";
 
 const KEPT = 12; // frames
 const KEPT_PX = 480;
+const KEPT_EACH_MS = 90; // where software draws: to keep a frame costs as much as half a result
 const UPLINK_MS = 45; // from the camera to the server's grab, beside the network
 const STALE_MS = 600; // without results the live video is shown
 
@@ -18,12 +19,17 @@ export class PictureView {
   #video = null;
   #frames = [];
   #next = 0;
+  #kept_ms = -Infinity;
   #bitmap = null;
   #result = null;
   #result_ms = -Infinity;
 
-  /** @param {HTMLCanvasElement} canvas */
-  constructor(canvas) {
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {{frugal?: boolean}} options `frugal`: fewer frames are kept
+   */
+  constructor(canvas, { frugal = false } = {}) {
+    this.frugal = frugal;
     this.#canvas = canvas;
     this.#context = canvas.getContext("2d", { alpha: true });
     new ResizeObserver(() => this.draw()).observe(canvas);
@@ -61,7 +67,7 @@ export class PictureView {
     const [width, height] = [Math.round(video.videoWidth * scale), Math.round(video.videoHeight * scale)];
     if (slot.canvas.width !== width || slot.canvas.height !== height) Object.assign(slot.canvas, { width, height });
     slot.canvas.getContext("2d").drawImage(video, 0, 0, width, height);
-    slot.t_ms = t_ms;
+    slot.t_ms = this.#kept_ms = t_ms;
     return t_ms;
   }
 
@@ -122,7 +128,8 @@ export class PictureView {
     const each = () => {
       if (this.#video !== video) return;
       if (this.isVisible) {
-        this.keep();
+        const now_ms = performance.now();
+        if (!this.frugal || now_ms - this.#kept_ms > KEPT_EACH_MS) this.keep(now_ms);
         if (!this.#result || performance.now() - this.#result_ms > STALE_MS) this.draw();
       }
       if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(each);
