@@ -10,8 +10,9 @@ import sys
 import threading
 import time
 import webbrowser
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rtrecon.avatar.frame import AvatarFrame, mirrored
 from rtrecon.avatar.stage import AvatarSettings, AvatarStage
@@ -27,6 +28,9 @@ from rtrecon.outputs.web.wire import ResultPacker
 from rtrecon.result import LiveResult
 from rtrecon.stats import Samples
 from rtrecon.threads import start_thread
+
+if TYPE_CHECKING:
+    from rtrecon.outputs.web.peer import Peer
 
 __all__ = ["DEFAULT_PORT", "WebOutput"]
 
@@ -191,8 +195,7 @@ class WebOutput(Output):
             self._avatar = mirrored(frame) if self._avatars.is_flipped else frame
         self._latest = result
         self._models.note(result)
-        self._seq += 1
-        self._pack()
+        self._pack(self._server.peers)
 
     def close(self) -> None:
         """Say good-bye to the pages; say how much was sent."""
@@ -206,19 +209,21 @@ class WebOutput(Output):
                 self._server.sent, self._server.skipped, times["p50"],
             )  # fmt: skip
 
-    def _pack(self) -> None:
-        wanted = {demand for peer in self._server.peers if (demand := peer.demand()) is not None}
-        result = self._latest
-        if not wanted or result is None:
-            return
+    def _pack(self, peers: Iterable[Peer]) -> None:
+        """Pack the newest result for some pages, and hand it to the server, in order."""
         with self._packing:
+            result = self._latest
+            wanted = {demand for peer in peers if (demand := peer.demand()) is not None}
+            if not wanted or result is None:
+                return
+            self._seq += 1
             start_ns = time.perf_counter_ns()
             origin = self._origins.of(result.frame.t_capture_ns)
             messages = self._packer.pack(
                 self._seq, result, wanted, avatar=self._avatar, origin=origin
             )
             self._packing_ms.add((time.perf_counter_ns() - start_ns) * 1e-6)
-        self._server.publish(messages)
+            self._server.publish(messages)
 
     # What the server asks, on its loop.
 
@@ -266,10 +271,15 @@ class WebOutput(Output):
         """A file for the page."""
         return await self._models.get(name)
 
+    def settle(self) -> None:
+        """Wait until what is being packed was published."""
+        with self._packing:
+            return
+
     def refresh(self) -> None:
         """Pack the newest result once more, for a page that has just come or woken up."""
         try:
-            self._pack()
+            self._pack([peer for peer in self._server.peers if peer.is_waiting_for_news])
         except RtreconError as error:
             logger.error("web: %s", error)
 

@@ -67,6 +67,9 @@ class Host(Protocol):
     def ask(self, what: str) -> str:
         """Ask the run for something; why not, or ""."""
 
+    def settle(self) -> None:
+        """Wait until what is being packed was published."""
+
     def refresh(self) -> None:
         """Pack the newest result once more; on any thread, may take some time."""
 
@@ -218,11 +221,18 @@ class WebServer:
             await self._runner.cleanup()
 
     def _do(self, work: Awaitable[Any]) -> asyncio.Future[Any]:
-        """Have ``work`` done; errors of it are noted."""
+        """Have ``work`` done; an error of it is said."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._note_end)
         return task
+
+    def _note_end(self, task: asyncio.Future[Any]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            logger.error("web: %r", error)
+            logger.debug("web", exc_info=error)
 
     @web.middleware
     async def _check(
@@ -411,6 +421,7 @@ class WebServer:
 
     async def _refresh(self, peer: Peer) -> None:
         await asyncio.sleep(_STILL_S)
+        await self._loop.run_in_executor(None, self._host.settle)
         if peer in self._peers and peer.is_waiting_for_news:
             await self._loop.run_in_executor(None, self._host.refresh)
 
