@@ -16,6 +16,8 @@ import pytest
 
 import rtrecon
 
+pytestmark = pytest.mark.timeout(600)
+
 Cli = Callable[..., tuple[int, str, str]]
 
 # What a page loads of itself: scripts, styles, pictures, fonts. Links for people are none of it.
@@ -84,7 +86,6 @@ def test_links_lead_to_files_that_are_there(repository: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_the_site_is_built_and_fetches_nothing(repository: Path, tmp_path: Path) -> None:
     if find_spec("mkdocs") is None or find_spec("material") is None:
         pytest.skip("mkdocs-material is not installed: pip install '.[docs]'")

@@ -14,6 +14,8 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 MOST_LINES = 40
 
+pytestmark = pytest.mark.timeout(330)  # imports alone take minutes on a machine that is busy
+
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -43,7 +45,7 @@ def run(name: str, folder: Path, *arguments: object, needs: str = "") -> str:
         env=os.environ | {"PYTHONPATH": str(EXAMPLES.parent), "PYTHONUTF8": "1"},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]

@@ -12,6 +12,8 @@ import pytest
 
 Cli = Callable[..., tuple[int, str, str]]
 
+pytestmark = pytest.mark.timeout(300)
+
 
 def test_what_it_copies_is_there_and_sent(repository: Path) -> None:
     text = (repository / "Dockerfile").read_text(encoding="utf-8")
