@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 
 import cv2
 import numpy as np
@@ -25,6 +26,8 @@ def open_window() -> BoardWindow | None:
     if not displayed:
         logger.debug("no window: %s", reason)
         return None
+    # OpenCV's Qt says of each text that it brings no fonts of its own; the system's are taken.
+    os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")
     try:
         return BoardWindow()
     except cv2.error as error:
