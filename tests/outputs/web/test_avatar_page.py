@@ -362,6 +362,7 @@ def damaged(files: dict[str, bytes]) -> dict[str, tuple[bytes, str]]:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_damaged_file_is_said_and_the_avatar_stays(
     page: Any, files: dict[str, bytes], errors: list[str]
 ) -> None:
@@ -424,13 +425,14 @@ def test_a_person_s_own_file_never_leaves_the_browser(
     assert all(url.startswith(("blob:", "data:")) for url in requests)
 
 
+@pytest.mark.slow
 def test_the_newest_of_two_loads_is_shown(page: Any) -> None:
     shown = page.evaluate(
         """Promise.all([view.load('/vrm0'), view.load('/glb')])
             .then((all) => [all, view.object3D.children.length])"""
     )
     assert shown == [[False, True], 1]
-    assert page.evaluate("view._model.rig.vrm === undefined")
+    assert page.evaluate("view._model.rig.vrm === undefined && !view.isLoading")
 
 
 def test_it_is_drawn_a_head_and_shoulders_that_look_out_of_the_picture(page: Any) -> None:

@@ -180,6 +180,7 @@ def test_it_has_its_true_size_and_looks_at_the_viewer_unmirrored(page: Any) -> N
     assert seen["green"][0] - seen["red"][0] == pytest.approx(-wide_px, abs=2)
 
 
+@pytest.mark.slow
 def test_wherever_the_viewer_stands_and_looks_it_is_before_them(page: Any) -> None:
     page.evaluate(
         """() => {
@@ -203,6 +204,7 @@ def test_wherever_the_viewer_stands_and_looks_it_is_before_them(page: Any) -> No
     assert at == pytest.approx([0.0315, 1.6, -0.7], abs=0.005)
 
 
+@pytest.mark.slow
 def test_a_head_that_moves_sees_something_else(page: Any) -> None:
     before = enter(page)["left"]
     page.evaluate("device.position.set(0.1, 1.6, 0)")
@@ -249,6 +251,7 @@ def test_in_ar_what_is_not_the_face_is_the_room(page: Any) -> None:
     assert page.evaluate("stage.scene.background") is None
 
 
+@pytest.mark.slow
 def test_the_avatar_is_there_too_at_its_true_size(page: Any) -> None:
     page.evaluate("view.load('/vrm')")
     page.evaluate("page.setView('avatar')")
@@ -297,6 +300,7 @@ def test_a_hand_takes_it_along(page: Any) -> None:
     assert page.evaluate("stage.root.position.toArray()") == pytest.approx(before, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_two_hands_scale_it(page: Any) -> None:
     before = enter(page)["left"]
     press(page, "left", "trigger", 1)
@@ -315,6 +319,7 @@ def test_two_hands_scale_it(page: Any) -> None:
     press(page, "right", "trigger", 0)
 
 
+@pytest.mark.slow
 def test_a_thumbstick_turns_it(page: Any) -> None:
     enter(page)
     page.evaluate("device.controllers.left.updateAxes('thumbstick', 1, 0)")
@@ -323,6 +328,7 @@ def test_a_thumbstick_turns_it(page: Any) -> None:
     assert page.evaluate("stage.root.scale.x") == 1
 
 
+@pytest.mark.slow
 def test_buttons_in_the_room(page: Any) -> None:
     """The right hand points at the first of them, and pulls the trigger; at none, it grabs."""
     enter(page)
@@ -357,6 +363,7 @@ def test_buttons_in_the_room(page: Any) -> None:
     page.evaluate("device.controllers.right.updateButtonValue('trigger', 0)")
 
 
+@pytest.mark.slow
 def test_bare_hands_pinch(page: Any) -> None:
     page.evaluate("device.primaryInputMode = 'hand'")
     enter(page)
@@ -400,6 +407,7 @@ def test_between_results_the_face_goes_on_by_its_pose(page: Any) -> None:
     assert places["rest"] == pytest.approx(np.eye(4).reshape(-1))
 
 
+@pytest.mark.slow
 def test_a_headset_that_is_busy_or_says_no_is_said(page: Any) -> None:
     page.evaluate(
         """() => {
@@ -416,6 +424,7 @@ def test_a_headset_that_is_busy_or_says_no_is_said(page: Any) -> None:
     enter(page)
 
 
+@pytest.mark.slow
 def test_a_browser_without_webxr_has_no_button(page: Any) -> None:
     other = page.context.browser.new_page()
     other.add_init_script(

@@ -29,6 +29,10 @@ export class AvatarView {
     return this._model !== null;
   }
 
+  get isLoading() {
+    return this._loading !== null;
+  }
+
   /** Show another model; until it is there, and where it cannot be, the one before stays.
    * A file that a person chose is read in the browser and goes nowhere else.
    * @param source File or Blob, or an address as a string
@@ -46,6 +50,8 @@ export class AvatarView {
     } catch (error) {
       if (loading.signal.aborted) return false;
       throw error;
+    } finally {
+      if (this._loading === loading) this._loading = null;
     }
     if (loading.signal.aborted) {
       disposeAvatar(model);

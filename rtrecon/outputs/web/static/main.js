@@ -399,6 +399,7 @@ class Page {
   // The avatar
 
   async loadAvatar(source = null) {
+    const late = setTimeout(() => this.say("The avatar is on its way …"), 1500);
     try {
       if (!this.avatar) {
         const { AvatarView } = await import("./avatar.js");
@@ -408,13 +409,15 @@ class Page {
           this.stage.onFrame((dt_s) => this.#moveAvatar(dt_s));
         }
       }
-      if (!source && this.avatar.isLoaded) return;
+      if (!source && (this.avatar.isLoaded || this.avatar.isLoading)) return;
       if (!(await this.avatar.load(source ?? withToken("/avatar.vrm")))) return;
       $("own-avatar").hidden = !source;
       for (const words of this.avatar.words ?? []) this.say(words);
       this.stage.frameAvatar(this.avatar.framing);
     } catch (error) {
       this.say(error.message, "bad");
+    } finally {
+      clearTimeout(late);
     }
     this.stage.invalidate();
   }
