@@ -3,11 +3,12 @@
 
 import { drawOverlay } from "./overlay.js";
 
-const KEPT = 12; // frames
+const KEPT = 24; // frames
 const KEPT_PX = 480;
 const KEPT_EACH_MS = 90; // where software draws: to keep a frame costs as much as half a result
 const UPLINK_MS = 45; // from the camera to the server's grab, beside the network
-const STALE_MS = 600; // without results the live video is shown
+const STALE_MS = 1500; // without results the live video is shown
+const JUMP_MS = 5000;
 
 export class PictureView {
   mirror = false;
@@ -23,6 +24,7 @@ export class PictureView {
   #bitmap = null;
   #result = null;
   #result_ms = -Infinity;
+  #offset_ms = NaN;
 
   /**
    * @param {HTMLCanvasElement} canvas
@@ -52,6 +54,7 @@ export class PictureView {
     this.#video = video;
     this.#frames = [];
     this.#next = 0;
+    this.#offset_ms = NaN;
     if (video) this.#watch(video);
     this.draw();
   }
@@ -80,8 +83,18 @@ export class PictureView {
       this.#bitmap = result.bitmap;
       result.bitmap = null;
     }
-    this.seen_ms = result.sender_t ?? arrived_ms - (result.age_ms ?? 0) - rtt_ms / 2 - UPLINK_MS;
+    this.seen_ms = result.sender_t ?? this.#seen(result, arrived_ms - (result.age_ms ?? 0) - rtt_ms / 2) - UPLINK_MS;
     if (this.isVisible) this.draw();
+  }
+
+  /** When the server grabbed a picture: the frames' own clock, which does not waver, set by those
+   * that came soonest. */
+  #seen({ rtp }, grabbed_ms) {
+    if (rtp === null || rtp === undefined) return grabbed_ms;
+    const offset_ms = grabbed_ms - rtp / 90;
+    if (!(Math.abs(offset_ms - this.#offset_ms) < JUMP_MS)) this.#offset_ms = offset_ms;
+    else this.#offset_ms = Math.min(offset_ms, this.#offset_ms + 0.05); // clocks drift apart
+    return rtp / 90 + this.#offset_ms;
   }
 
   /** Nothing came for a while. */
