@@ -7,6 +7,8 @@ import base64
 import json
 import logging
 import socket
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -248,3 +250,12 @@ def test_options_are_read_from_the_command_line() -> None:
     assert output.target == "127.0.0.1:9000"
     with pytest.raises(ArgumentError, match="peers"):
         make_output("web?peers=0")
+
+
+def test_what_is_missing_is_named_with_the_command_that_mends_it() -> None:
+    program = (
+        "import sys; sys.modules['aiohttp'] = None; "
+        "from rtrecon.outputs.web.output import WebOutput; print(WebOutput.missing())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "pip install 'rtrecon[web]'" in done.stdout, done.stderr
