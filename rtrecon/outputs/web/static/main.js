@@ -344,7 +344,7 @@ class Page {
 
   #tick() {
     this.#countDown();
-    if (performance.now() - this.newest_ms > STALE_MS && this.faces.isShown && !document.hidden) {
+    if (performance.now() - this.newest_ms > STALE_MS && this.faces.isShown && !document.hidden && !this.stage.renderer.xr.isPresenting) {
       this.faces.fade();
       this.picture.clear();
     }
