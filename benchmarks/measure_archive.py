@@ -133,7 +133,8 @@ def write_film(path: Path, seconds: float) -> None:
         stream.options = {"preset": "veryfast", "crf": "20"}
         stream.pix_fmt = "yuv420p"
         for number, picture in enumerate(pictures_for(round(seconds * RATE_HZ))):
-            stream.height, stream.width = picture.shape[:2]
+            if number == 0:
+                stream.height, stream.width = picture.shape[:2]
             frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
             frame.pts, frame.time_base = number, Fraction(1, RATE_HZ)
             out.mux(stream.encode(frame))
