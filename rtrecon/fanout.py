@@ -106,6 +106,12 @@ class Fanout:
         return [lane.output for lane in self._lanes if lane.takes_results]
 
     @property
+    def is_wanted(self) -> bool:
+        """Whether some output would use a result now, or will have to say so first."""
+        open_lanes = [lane for lane in self._lanes if lane.takes_results]
+        return not open_lanes or any(lane.output.wants_result() for lane in open_lanes)
+
+    @property
     def is_exhausted(self) -> bool:
         """Whether there were outputs, and the last of them has failed."""
         return bool(self._lanes) and all(lane.failure for lane in self._lanes)

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 _MOST_FAILED = 10  # frames in a row after which the reconstruction does not work
 _POLL_S = 0.1  # how soon a thread that waits notices that it is to end
+_SPARING_S, _LOOK_S = 0.2, 0.003  # the longest time without a result that nobody wants; looks
 
 
 class FaceMaker(Protocol):
@@ -78,6 +79,8 @@ class LivePipeline:
         keep_every_result: the worker waits until each result was taken.
         max_frames: end after this many frames.
         person: whose calibration outputs use; "": nobody's.
+        sparing: results are for the outputs alone: while none of them wants one, only a few
+            frames a second are reconstructed, and whoever shares the machine has its time.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class LivePipeline:
         keep_every_result: bool = False,
         max_frames: int | None = None,
         person: str = "",
+        sparing: bool = False,
     ) -> None:
         # The threads hold what they work on, not this: so that it is noticed when it is dropped.
         self._live = _Live(
@@ -100,6 +104,7 @@ class LivePipeline:
             keep_every_result=keep_every_result,
             max_frames=max_frames,
             person=person,
+            sparing=sparing,
         )
         self._was_closed: Callable[[], None] = lambda: None
 
@@ -185,6 +190,7 @@ class _Live:
         keep_every_result: bool,
         max_frames: int | None,
         person: str,
+        sparing: bool,
     ) -> None:
         self.capture, self.stats, self.fanout = capture, stats, fanout
         self._reconstructor = reconstructor
@@ -192,6 +198,7 @@ class _Live:
         self._model, self._provider = str(facts["model"]), str(facts["provider"])
         self._ipd_mm = float(facts["ipd_mm"])
         self._max_frames = max_frames
+        self._is_sparing = sparing and not capture.gives_every_frame
         self._slot = _ResultSlot(newest_wins=not keep_every_result)
         self.latest: LiveResult | None = None
         self.latest_with_face: LiveResult | None = None
@@ -295,6 +302,8 @@ class _Live:
             while not self._stop.is_set() and not self.fanout.is_exhausted:
                 if self._max_frames and self.stats.frames_processed >= self._max_frames:
                     break
+                if self._is_sparing:
+                    self._await_demand()
                 frame = self.capture.read(timeout_s=_POLL_S)
                 if frame is None:
                     if self.capture.ended:
@@ -313,6 +322,12 @@ class _Live:
             self._error = error
         finally:
             self._stop.set()
+
+    def _await_demand(self) -> None:
+        """Until an output wants a result; not for long, so that faces are followed meanwhile."""
+        until_s = time.monotonic() + _SPARING_S
+        while time.monotonic() < until_s and not self.fanout.is_wanted and not self._stop.is_set():
+            time.sleep(_LOOK_S)
 
     def _note_failure(self, frame: Frame, error: Exception) -> None:
         """A frame that fails is lost; after many in a row, ``error`` is raised."""

@@ -133,6 +133,13 @@ class Output(abc.ABC):
     def write(self, result: LiveResult) -> None:
         """Encode and send one result. An exception ends this output, and only this one."""
 
+    def wants_result(self) -> bool:
+        """Whether a result would be used now; from any thread, many times a second.
+
+        A run that is there for its outputs alone leaves frames out as long as none would be.
+        """
+        return True
+
     def tick(self) -> bool:
         """On the main thread, many times a second: handle events; False ends the run."""
         return True

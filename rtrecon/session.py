@@ -107,7 +107,7 @@ class LiveSession:
     """A run that is under way between ``with`` and its end; see `live` for its arguments.
 
     ``hold_end``: the end of a film that was played at its own rate ends the run only once its
-    window is closed.
+    window is closed. ``sparing``: see `LivePipeline`.
 
     Iterating gives the newest result each time, none twice, until the source ends, an output
     ends the run (its window is closed), or `stop` is called. The thread that iterates is the
@@ -130,6 +130,7 @@ class LiveSession:
         person: str | None = None,
         saved_camera: bool = True,
         hold_end: bool = False,
+        sparing: bool = False,
     ) -> None:
         self._asked_source, self._outputs = source, list(outputs)
         self._asked_reconstructor = reconstructor
@@ -144,6 +145,7 @@ class LiveSession:
         self._pipeline: LivePipeline | None = None
         self._ended = self._said_end = False
         self._hold_end, self._saved_camera = hold_end, saved_camera
+        self._is_sparing = sparing
 
     def __enter__(self) -> LiveSession:
         with ExitStack() as stack:
@@ -170,6 +172,7 @@ class LiveSession:
                 outputs=self._outputs,
                 max_frames=self._max_frames,
                 person=self._whose(source),
+                sparing=self._is_sparing,
             )
             stack.enter_context(self._pipeline)
             stack.callback(at_sudden_end(partial(_close, weakref.ref(self._pipeline))))

@@ -16,6 +16,7 @@ from rtrecon.live_pipeline import LivePipeline
 from rtrecon.pipeline import Reconstructor
 from rtrecon.stats import RunStats
 from rtrecon.types import Frame, Intrinsics
+from tests.outputs.doubles import Noted
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +151,21 @@ def test_closing_early_ends_all_threads(dome_model: Path) -> None:
     while [t for t in threading.enumerate() if t.name.startswith("rtrecon-")]:
         assert time.monotonic() < deadline, "a thread did not end"
         time.sleep(0.02)
+
+
+def test_frames_that_nobody_wants_are_left_out(dome_model: Path) -> None:
+    noted = Noted()
+    noted.wants_result = lambda: False  # type: ignore[method-assign]
+    capture = CaptureThread(open_source("demo", loop=True), policy="newest", pace=True)
+    recon, stats = Reconstructor(model=dome_model), RunStats()
+    with LivePipeline(capture, recon, stats, outputs=[noted], sparing=True) as pipeline:
+        while stats.frames_processed < 5:  # faces are followed all the same
+            pipeline.take(1.0)
+        assert capture.stats.frames_captured > 2 * stats.frames_processed
+        noted.wants_result = lambda: True  # type: ignore[method-assign]
+        while len(noted.indices) < 8:
+            pipeline.take(1.0)
+    assert noted.calls[-1] == "close"
 
 
 def test_a_workers_exception_reaches_the_caller(

@@ -143,6 +143,7 @@ def run(config: RunConfig, first: Sequence[Output] = (), source: Source | None =
         person=config.person,
         saved_camera=config.saved_camera,
         hold_end=True,
+        sparing=config.max_frames is None,
     )
     with signals_end() as signals, session:
         stats = session.pipeline.stats

@@ -26,6 +26,7 @@ __all__ = ["HeadView", "LiveHead"]
 
 _ROUNDS, _SPREAD, _TINT = (16, 1), (10, 6), (60, 2)  # at first, and in each frame after that
 _MOST_FACES = 16
+_MOST_LEFT = 6
 _IPD_M, _SIZES = 0.063, (0.7, 1.45)  # of a usual head, and how large others are
 _HAIR_WEIGHT, _MIRROR_WEIGHT, _TONE_WEIGHT = 0.04, 0.3, 0.03
 _LEAST_COEFFICIENT = 0.03
@@ -54,13 +55,16 @@ class LiveHead:
         self._fit = PersonFit()
         self._memory: dict[int, _Memory] = {}
 
-    def __call__(self, face: FaceReconstruction, t_ns: int | None = None) -> HeadView:
+    def __call__(
+        self, face: FaceReconstruction, t_ns: int | None = None, *, tints: bool = True
+    ) -> HeadView:
         """The head of one face, in about 5 ms; the first time 100.
 
         Args:
             face: what was seen.
             t_ns: when, for people in video, who are learnt from frame to frame; None: this is a
                 picture.
+            tints: False: the colours of vertices may be those of the last time.
 
         Raises:
             DataError: the face has no pose.
@@ -72,7 +76,7 @@ class LiveHead:
         self._memory[face.id] = memory
         if len(self._memory) > _MOST_FACES:
             del self._memory[next(iter(self._memory))]  # longest unseen
-        return memory.next(face, head)
+        return memory.next(face, head, tints=tints)
 
 
 class _Memory:
@@ -88,8 +92,9 @@ class _Memory:
         self._covered = [0.0, 0.0]  # ears, by the colour that is seen there
         self._normals: Float32Array | None = None
         self._colors: Float32Array | None = None
+        self._untinted = 0  # frames since colours were looked at
 
-    def next(self, face: FaceReconstruction, at: FittedHead) -> HeadView:
+    def next(self, face: FaceReconstruction, at: FittedHead, *, tints: bool) -> HeadView:
         shell, first = self._shell, self._colors is None
         if at.identity is not self._identity:
             self._identity = at.identity
@@ -112,7 +117,12 @@ class _Memory:
             normals = shell.normals(points)
         self._normals = np.asarray(normals @ R, dtype=np.float32)
         uv, share, pure, sampled = seen.colors(points, rest_normals, shell)
-        colors = self._tint(pure, sampled, first)
+        colors = self._colors
+        if colors is None or tints:
+            colors = self._tint(pure, sampled, first)
+            self._untinted = 0
+        else:
+            self._untinted += 1
         surface = Painted(
             points, normals, shell.triangles, colors, uv, share, face.texture.image_bgr
         )
@@ -168,7 +178,8 @@ class _Memory:
         inverse = (1.0 / (1.0 + weight + pull))[:, None]
         fixed *= inverse
         colors = tone.astype(np.float32) if self._colors is None else self._colors
-        for _ in range(_TINT[not first]):
+        # Colours that were left as they were spread further at once.
+        for _ in range(_TINT[0] if first else _TINT[1] * min(1 + self._untinted, _MOST_LEFT)):
             colors = _around(colors, shell.neighbors)
             colors *= inverse
             colors += fixed

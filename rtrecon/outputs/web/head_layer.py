@@ -66,7 +66,9 @@ class HeadLayer:
 
     def __call__(self, face: FaceReconstruction, t_ns: int) -> HeadBlobs:
         """The head of one face, whose pose is finite, at ``t_ns``."""
-        surface = self._make(face, t_ns).surface
+        known = self._tints.get(face.id)
+        is_due = known is None or abs(t_ns - known.t_ns) >= _TINT_EVERY_NS
+        surface = self._make(face, t_ns, tints=is_due).surface
         R = face.T_camera_face[:3, :3].astype(np.float32)
         t = face.T_camera_face[:3, 3].astype(np.float32)
         offsets = (surface.vertices - t) @ R

@@ -188,6 +188,10 @@ class WebOutput(Output):
                 "go on from there once."
             )
 
+    def wants_result(self) -> bool:
+        """Whether some page would be sent it."""
+        return any(peer.is_ready for peer in self._server.peers)
+
     def write(self, result: LiveResult) -> None:
         """Pack what pages want of one result, and hand it to the server."""
         if self._stage is not None:
@@ -277,9 +281,9 @@ class WebOutput(Output):
             return
 
     def refresh(self) -> None:
-        """Pack the newest result once more, for a page that has just come or woken up."""
+        """Pack the newest result once more, for pages that have just come or were not ready."""
         try:
-            self._pack([peer for peer in self._server.peers if peer.is_waiting_for_news])
+            self._pack([p for p in self._server.peers if p.is_waiting_for_news or p.has_missed])
         except RtreconError as error:
             logger.error("web: %s", error)
 

@@ -46,12 +46,18 @@ class Peer:
         number: of it in this run, from 1.
         socket: its WebSocket, prepared.
         when_awake: called when it is ready again after it was asleep.
+        when_ready: called when it may be sent a result again and there is a newer one.
     """
 
     def __init__(
-        self, number: int, socket: web.WebSocketResponse, when_awake: Callable[[Peer], None]
+        self,
+        number: int,
+        socket: web.WebSocketResponse,
+        when_awake: Callable[[Peer], None],
+        when_ready: Callable[[], None] = lambda: None,
     ) -> None:
         self.number, self.socket = number, socket
+        self._when_ready = when_ready
         self.channel: Channel | None = None
         self.sent = self.skipped = 0
         self.want: Want | None = None
@@ -63,6 +69,7 @@ class Peer:
         self._newest_seq = -1
         self._next_s = 0.0
         self._was_asleep = False
+        self._has_missed = False
         self._changed = asyncio.Event()
 
     @property
@@ -76,14 +83,41 @@ class Peer:
         )
 
     def demand(self) -> tuple[Layers, frozenset[int]] | None:
-        """What to pack for it, and the tints that it has; None: nothing. From any thread."""
+        """What to pack for it, and the tints that it has; None: nothing. From any thread.
+
+        For a page that is busy with two results nothing is packed: it gets the newest as soon as
+        it has shown one of them.
+        """
         want = self.want
         if want is None:
             return None
         if self.is_asleep:
             self._was_asleep = True
             return None
+        if self._is_busy():
+            self._has_missed = True
+            return None
+        self._has_missed = False
         return want.layers, self._tints
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it would be sent a result now. From any thread."""
+        return self.want is not None and not self._is_busy() and not self.is_asleep
+
+    @property
+    def has_missed(self) -> bool:
+        """Whether a result came while it was busy, and none was packed for it since."""
+        return self._has_missed
+
+    def _is_busy(self) -> bool:
+        """Whether as much is under way as may be; over a channel, what is not lost by now."""
+        channel = self.channel
+        sent = list(self._under_way.values())
+        if channel is not None and channel.is_open():
+            oldest_s = time.monotonic() - _LOST_S
+            sent = [entry for entry in sent if entry[0] > oldest_s]
+        return len(sent) >= _MOST_UNDER_WAY
 
     @property
     def is_waiting_for_news(self) -> bool:
@@ -128,6 +162,12 @@ class Peer:
             self._was_asleep = False
             self.begin_anew()  # what waits is hours old, maybe
             self._when_awake(self)
+        else:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        if self._has_missed and self._waiting is None and not self._is_busy():
+            self._when_ready()
 
     async def send_all(self) -> None:
         """Send what there is to send, until it is cancelled or the page is gone."""
@@ -136,6 +176,7 @@ class Peer:
                 self._changed.clear()
                 while self._texts:
                     await self.socket.send_str(self._texts.popleft())
+                self._catch_up()  # what was under way may have been lost
                 wait_s = self._time_to_next()
                 if wait_s == 0.0:
                     await self._send_result()

@@ -301,7 +301,7 @@ class WebServer:
             await stream.close(code=code, message=why.encode())
             return stream
         self._numbers += 1
-        peer = Peer(self._numbers, stream, self._refresh_soon)
+        peer = Peer(self._numbers, stream, self._refresh_soon, self._refresh_now)
         self._peers = (*self._peers, peer)
         sending = self._do(peer.send_all())
         try:
@@ -418,6 +418,13 @@ class WebServer:
     def _refresh_soon(self, peer: Peer) -> None:
         """Show the page something even if no new result comes."""
         self._do(self._refresh(peer))
+
+    def _refresh_now(self) -> None:
+        """Pack the newest result for pages that missed it while they were busy."""
+        self._do(self._in_executor(self._host.refresh))
+
+    async def _in_executor(self, work: Callable[[], None]) -> None:
+        await self._loop.run_in_executor(None, work)
 
     async def _refresh(self, peer: Peer) -> None:
         await asyncio.sleep(_STILL_S)

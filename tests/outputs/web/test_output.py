@@ -198,6 +198,28 @@ def test_nothing_is_made_for_nobody(start: Start) -> None:
     assert output._packer._head is None
 
 
+def test_a_busy_page_is_no_reason_to_reconstruct(start: Start) -> None:
+    output = start()
+
+    async def work() -> None:
+        assert not output.wants_result()  # there is no page
+        async with page_of(output) as page:
+            await page.send("want", layers=["depth"])
+            await page.send("ping", t=0)
+            await page.text("pong")
+            assert output.wants_result()
+            for index in range(2):
+                await asyncio.to_thread(output.write, seen(index))
+                await page.until(lambda page, n=index + 1: len(page.results) == n)  # type: ignore[misc]
+            assert not output.wants_result()  # it has shown neither
+            await page.send("shown", seq=page.results[0].seq)
+            await page.send("ping", t=1)
+            await page.text("pong")
+            assert output.wants_result()
+
+    run(work)
+
+
 def test_what_a_page_asks_reaches_the_run(start: Start) -> None:
     asked: list[Command] = []
     output = start(run=Run(ask=asked.append))

@@ -40,10 +40,12 @@ export class Camera extends EventTarget {
   /**
    * @param {Link} link
    * @param {{transport?: "ws"|"webrtc"|null, keep?: (t_ms: number) => number}} options `transport`:
-   *   that one and no other; `keep`: called for each picture that is sent over the WebSocket
+   *   that one and no other; `keep`: called for each picture that is sent over the WebSocket;
+   *   `rate_hz`: of the camera
    */
-  constructor(link, { transport = null, keep = (t_ms) => t_ms } = {}) {
+  constructor(link, { transport = null, keep = (t_ms) => t_ms, rate_hz = RATE_HZ } = {}) {
     super();
+    this.rate_hz = rate_hz;
     this.#link = link;
     this.forced = transport;
     this.#keep = keep;
@@ -67,7 +69,7 @@ export class Camera extends EventTarget {
   async start(deviceId = this.deviceId) {
     const attempt = ++this.#attempt;
     await this.#close(false);
-    const stream = await open(deviceId);
+    const stream = await open(deviceId, this.rate_hz);
     if (attempt !== this.#attempt) return stop(stream);
     this.deviceId = deviceId;
     this.#stream = stream;
@@ -148,7 +150,7 @@ export class Camera extends EventTarget {
     const { sender } = pc.addTransceiver(track, {
       direction: "sendonly",
       streams: [this.#stream],
-      sendEncodings: [{ maxBitrate: MOST_BITS, maxFramerate: RATE_HZ }],
+      sendEncodings: [{ maxBitrate: MOST_BITS, maxFramerate: this.rate_hz }],
     });
     await pc.setLocalDescription(await pc.createOffer());
     const parameters = sender.getParameters();
@@ -200,7 +202,7 @@ export class Camera extends EventTarget {
           clearTimeout(fallback);
           each();
         });
-      } else setTimeout(each, 1000 / RATE_HZ);
+      } else setTimeout(each, 1000 / this.rate_hz);
     };
     each();
     this.#stopPictures = () => {
@@ -238,7 +240,7 @@ export class Camera extends EventTarget {
   }
 }
 
-async function open(deviceId) {
+async function open(deviceId, rate_hz) {
   if (!navigator.mediaDevices?.getUserMedia) {
     throw new CameraError(
       "insecure",
@@ -247,7 +249,7 @@ async function open(deviceId) {
         : "Browsers give the camera to secure pages alone. Open this one as http://localhost on the computer that runs rtrecon, or over https: with --host, rtrecon shows such an address.",
     );
   }
-  const video = { width: { ideal: WIDTH }, height: { ideal: HEIGHT }, frameRate: { ideal: RATE_HZ } };
+  const video = { width: { ideal: WIDTH }, height: { ideal: HEIGHT }, frameRate: { ideal: rate_hz } };
   if (deviceId) video.deviceId = { exact: deviceId };
   else video.facingMode = "user";
   try {

@@ -19,6 +19,8 @@ const VIEWS = ["picture", "face", "avatar"];
 const STALE_MS = 2500;
 const NOT_DRAWN_MS = 1500;
 const HIDDEN_HZ = 1;
+const FRUGAL_BARS_MS = 250;
+const FRUGAL_CAMERA_HZ = 20;
 const PICTURE_PX = { inset: 256, large: 448 }; // so that a result stays below 40 kB
 const TEXTURE_PX = { inset: 128, large: 256 };
 
@@ -40,6 +42,7 @@ class Page {
   #undrawn = []; // numbers of results that the next drawing shows
   #drawnTimes = [];
   #nudged_ms = 0;
+  #bars_ms = 0;
   #version = null;
   #isDead = false;
   #isOld = false;
@@ -54,6 +57,7 @@ class Page {
     this.camera = new Camera(this.link, {
       transport: ["ws", "webrtc"].includes(query.get("transport")) ? query.get("transport") : null,
       keep: (t_ms) => this.picture.keep(t_ms),
+      rate_hz: this.stage.frugal ? FRUGAL_CAMERA_HZ : undefined,
     });
     this.#listen();
     this.cameraCard = new CameraCard(this);
@@ -310,7 +314,7 @@ class Page {
     release(result);
     $("no-picture").hidden = picture.hasPicture;
     this.#shape();
-    if (!$("panel").hidden) this.bars.update(result.faces[0]?.coefficients);
+    if (!$("panel").hidden && !this.#sparesBars()) this.bars.update(result.faces[0]?.coefficients);
     this.#undrawn.push(result.seq);
     this.stage.invalidate();
     this.sayState();
@@ -394,6 +398,14 @@ class Page {
     this.#shape();
     this.#want();
     this.sayState();
+  }
+
+  /** Where software draws, numbers that change cost as much as a face: a few times a second. */
+  #sparesBars() {
+    const now_ms = performance.now();
+    if (this.stage.frugal && now_ms - this.#bars_ms < FRUGAL_BARS_MS) return true;
+    this.#bars_ms = now_ms;
+    return false;
   }
 
   // The avatar

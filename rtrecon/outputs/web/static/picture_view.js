@@ -33,7 +33,8 @@ export class PictureView {
   constructor(canvas, { frugal = false } = {}) {
     this.frugal = frugal;
     this.#canvas = canvas;
-    this.#context = canvas.getContext("2d", { alpha: true });
+    // Where software draws, the processor does it better without OpenGL between.
+    this.#context = canvas.getContext("2d", { alpha: true, willReadFrequently: frugal });
     new ResizeObserver(() => this.draw()).observe(canvas);
   }
 
@@ -69,7 +70,7 @@ export class PictureView {
     const scale = Math.min(1, Math.min(KEPT_PX, shown_px) / Math.max(video.videoWidth, video.videoHeight));
     const [width, height] = [Math.round(video.videoWidth * scale), Math.round(video.videoHeight * scale)];
     if (slot.canvas.width !== width || slot.canvas.height !== height) Object.assign(slot.canvas, { width, height });
-    slot.canvas.getContext("2d").drawImage(video, 0, 0, width, height);
+    slot.canvas.getContext("2d", { willReadFrequently: this.frugal }).drawImage(video, 0, 0, width, height);
     slot.t_ms = this.#kept_ms = t_ms;
     return t_ms;
   }

@@ -11,7 +11,7 @@ const HIGHEST_M = 0.135; // above the eyes of an avatar that is drawn as large a
 const SWAY = { angle_rad: 0.42, period_s: 9 };
 const FOLLOW_S = 0.35;
 const BACKGROUND = 0x0e1116;
-const FRUGAL_PX = 300_000;
+const FRUGAL_PX = 160_000;
 
 /**
  * scene
