@@ -12,11 +12,13 @@ import socket
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from aiohttp import WSMsgType, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from rtrecon._version import __version__
 from rtrecon.capture.pushed import PushedSource
@@ -50,6 +52,7 @@ _HELLO_TIMEOUT_S = 10.0
 _STATE_S = 0.5
 _CLOSE_S = 1.0
 _NEXT_PORTS = 20
+_WORKERS, _MOST_SAID = 4, 20
 _STILL_S = 0.1  # without a result in which the newest is packed once more for a page
 _NO_PAGE = """<!doctype html><meta charset="utf-8"><title>rtrecon</title>
 <p>The page of rtrecon is not in this installation: install it again.</p>"""
@@ -143,6 +146,8 @@ class WebServer:
         """
         self._sockets = [_listen(self._address)]
         self._loop = asyncio.new_event_loop()
+        self._executor = ThreadPoolExecutor(_WORKERS, "rtrecon-web-work")
+        self._loop.set_default_executor(self._executor)
         try:
             self._thread = start_thread(self._serve, name="rtrecon-web")
             asyncio.run_coroutine_threadsafe(self._open(), self._loop).result(10.0)
@@ -178,7 +183,8 @@ class WebServer:
                 task.cancel()
             self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            # A file that is being made is not waited for: nobody is there to take it.
+            self._executor.shutdown(wait=False, cancel_futures=True)
             self._loop.close()
 
     async def _open(self) -> None:
@@ -504,15 +510,27 @@ def _listen(address: Address) -> socket.socket:
 
 
 class _Demote(logging.Filter):
-    """What a library says of what others send is of no interest: once, in our words, is enough."""
+    """What a library says of what others send is of no interest: once, in our words, is enough.
 
-    _said = False
+    Of who hangs up not even that; a failure of our own is an error.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno >= logging.WARNING:
-            if not self._said:
-                logger.info("web: somebody sends what is no request: hung up; not said again")
-            self._said = True
+            error = record.exc_info[1] if record.exc_info else None
+            if error is None or isinstance(error, HttpProcessingError | ssl.SSLError):
+                words, level = "somebody sends what is no request: hung up", logging.INFO
+            elif isinstance(error, OSError | TimeoutError | asyncio.CancelledError):
+                words, level = "", logging.DEBUG
+            else:
+                words, level = f"a request failed ({error!r}): --debug shows where", logging.ERROR
+            if words and words not in self._said and len(self._said) < _MOST_SAID:
+                self._said.add(words)
+                logger.log(level, "web: %s; not said again", words)
             record.levelno, record.levelname = logging.DEBUG, "DEBUG"
         return logger.isEnabledFor(record.levelno)
 

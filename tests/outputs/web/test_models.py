@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
+import threading
 from dataclasses import replace
 
+import aiohttp
 import cv2
 import numpy as np
 import pytest
 
 from rtrecon.outputs.web import models
+from rtrecon.outputs.web.output import WebOutput
 from tests.draw.heads import head
+from tests.outputs.doubles import PATIENCE_S
 from tests.outputs.web.conftest import Start
 from tests.outputs.web.pages import fetch, run
 from tests.outputs.web.test_output import seen
@@ -96,3 +101,31 @@ def test_what_fails_is_said_and_is_no_end(start: Start, monkeypatch: pytest.Monk
         assert (await fetch(output, "head.json"))[0] == 200
 
     run(work)
+
+
+def test_the_end_does_not_wait_for_a_file_that_is_being_made(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, may_end = threading.Event(), threading.Event()
+
+    def make() -> bytes:
+        began.set()
+        may_end.wait(PATIENCE_S)
+        return b"late"
+
+    monkeypatch.setattr(models, "_mean_avatar", make)
+    output = start()
+    asking = threading.Thread(target=lambda: run(lambda: _ask_in_vain(output)), daemon=True)
+    asking.start()
+    try:
+        assert began.wait(PATIENCE_S)
+        output.close()
+        assert "rtrecon-web" not in [thread.name for thread in threading.enumerate()]
+    finally:
+        may_end.set()
+        asking.join(PATIENCE_S)
+
+
+async def _ask_in_vain(output: WebOutput) -> None:
+    with contextlib.suppress(aiohttp.ClientError):
+        await fetch(output, "avatar.vrm")
