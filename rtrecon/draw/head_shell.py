@@ -62,6 +62,7 @@ class HeadShell:
         model: whose skin it is.
         skin: (k,) int32, the model's vertices that are its own first ones; membranes' follow.
         cut_m: (k,) float32, how far down these go to end in a plane.
+        expression: (51, 3 k) float32, what a coefficient of one adds to these.
         triangles: (m, 3) int32, anticlockwise from outside; a closed surface.
         outward: (n, 3) float32, unit: away from the bone, for each vertex.
         rest_normals: (n, 3) float32, unit, of the mean head.
@@ -82,6 +83,7 @@ class HeadShell:
     model: HeadModel
     skin: Int32Array
     cut_m: Float32Array
+    expression: Float32Array
     triangles: Int32Array
     outward: Float32Array
     rest_normals: Float32Array
@@ -153,6 +155,9 @@ def _make(model: HeadModel) -> HeadShell:
         model=model,
         skin=skin,
         cut_m=cut,
+        expression=np.ascontiguousarray(
+            model.expression[:, skin].reshape(len(model.expression), -1)
+        ),
         triangles=triangles,
         outward=_outward(mean),
         rest_normals=np.zeros_like(mean),

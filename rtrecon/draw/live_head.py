@@ -101,9 +101,9 @@ class _Memory:
             self._skin = shell.model.shape(at.identity).take(shell.skin, axis=0)
             self._skin[:, 1] += shell.cut_m
         R = at.R.astype(np.float32)
-        skin = self._skin.copy()
-        for k in np.flatnonzero(at.coefficients > _LEAST_COEFFICIENT):
-            skin += at.coefficients[k] * shell.model.expression[k].take(shell.skin, axis=0)
+        weights = np.where(at.coefficients > _LEAST_COEFFICIENT, at.coefficients, 0.0)
+        moved = weights.astype(np.float32) @ shell.expression
+        skin = self._skin + moved.reshape(-1, 3)
         base = self._head(skin, at.scale) @ R.T
         base += at.t.astype(np.float32)
         outward, rest_normals = shell.outward @ R.T, shell.rest_normals @ R.T
