@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from rtrecon._version import __version__
 from rtrecon.archive.engine import Engine
 from rtrecon.archive.inputs import claim_names
 from rtrecon.archive.page import index_html
-from rtrecon.archive.places import PAGE, RECORD, Places
+from rtrecon.archive.places import PAGE, RECORD, Places, read_record
 from rtrecon.archive.tables import SCHEMA_VERSION, import_pyarrow
 from rtrecon.archive.units import (
     Input,
@@ -28,7 +29,6 @@ from rtrecon.archive.units import (
 from rtrecon.archive.work import Outcome, Task
 from rtrecon.errors import MissingExtraError, OutputError, RtreconError, UserError
 from rtrecon.files import check_target, json_bytes, make_folder, write_files
-from rtrecon.json_text import read_json
 
 __all__ = ["ArchiveJob", "Tally"]
 
@@ -83,7 +83,8 @@ class ArchiveJob:
         overwrite: make again what was made with other options.
 
     Raises:
-        UserError: results are there that were made with other options.
+        UserError: results are there that were made with other options, or files of somebody else
+            where results would go.
         OutputError: ``out`` cannot be written.
         MissingExtraError: pyarrow is not installed.
     """
@@ -98,8 +99,13 @@ class ArchiveJob:
         taken = {name: str(record.get("source")) for name, record in found.items()}
         self._missing: list[Input] = []
         self.tally = Tally(inputs=len(inputs))
+        if not found and read_record(self._out / _INDEX, "archive") is None:
+            self._check_free(self._out / _INDEX)
+            self._check_free(self._out / PAGE)
         for one in claim_names(inputs, taken):
             record = found.get(one.name)
+            if record is None:
+                self._check_free(self._out / one.name)
             if record is None or not self._stays(one, record, overwrite):
                 self._missing.append(one)
             else:
@@ -247,13 +253,20 @@ class ArchiveJob:
     def _found(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Records of the results that are there."""
         for path in sorted(self._out.glob(f"*/{RECORD}")):
-            try:
-                record = read_json(path)
-                if record["schema"]["name"] != "archive.video":
-                    continue
-            except (OSError, ValueError, KeyError, TypeError):
-                continue
-            yield path.parent.name, record
+            record = read_record(path, "archive.video")
+            if record is not None:
+                yield path.parent.name, record
+
+    @staticmethod
+    def _check_free(target: Path) -> None:
+        """What is there and not an archive's is somebody's: perhaps the pictures themselves."""
+        if not os.path.lexists(target):
+            return
+        if target.is_dir() and not target.is_symlink() and not any(target.iterdir()):
+            return
+        raise UserError(
+            f"{target} is there, and no archive has made it: it is not replaced; give another --out"
+        )
 
     def _stays(self, one: Input, record: Mapping[str, Any], overwrite: bool) -> bool:
         if record.get("stamp") != one.stamp:

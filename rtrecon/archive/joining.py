@@ -22,6 +22,7 @@ from rtrecon.archive.places import (
     RECORD,
     Places,
     filled_folder,
+    read_record,
 )
 from rtrecon.archive.seams import Identities, Seen, renamed
 from rtrecon.archive.tables import COMPRESSION, SCHEMA_VERSION, import_pyarrow, read_table
@@ -189,7 +190,11 @@ def _copy_meshes(
 
 
 def _move_away(result: Path, work: Path) -> None:
-    """Results of another state of the video: out of the way, then gone."""
+    """Results of another state of the video: out of the way, then gone; nothing else ever."""
+    if read_record(result / RECORD, "archive.video") is None:
+        if any(result.iterdir()):
+            raise OutputError(f"{result} is there, and no archive has made it: it is not replaced")
+        return
     away = work / f".{result.name[:40]}.old.part"
     shutil.rmtree(away, ignore_errors=True)
     result.rename(away)

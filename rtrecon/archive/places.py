@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rtrecon.errors import OutputError
 from rtrecon.files import make_draft_folder, make_folder
+from rtrecon.json_text import read_json
 
-__all__ = ["DEPTH", "FACES", "FRAMES", "MESHES", "PAGE", "RECORD", "Places", "filled_folder"]
+__all__ = [
+    "DEPTH",
+    "FACES",
+    "FRAMES",
+    "MESHES",
+    "PAGE",
+    "RECORD",
+    "Places",
+    "filled_folder",
+    "read_record",
+]
 
 FRAMES, FACES, DEPTH = "frames.parquet", "faces.parquet", "depth.parquet"
 MESHES, PAGE, RECORD = "meshes", "index.html", "video.json"
@@ -100,6 +112,15 @@ def filled_folder(folder: Path, drafts: Path | None = None) -> Iterator[Path]:
     finally:
         if os.path.lexists(part):
             shutil.rmtree(part, ignore_errors=True)
+
+
+def read_record(file: Path, schema: str) -> Mapping[str, Any] | None:
+    """What an archive has written into ``file`` under that schema; None: it is not an archive's."""
+    try:
+        record: Mapping[str, Any] = read_json(file)
+        return record if record["schema"]["name"] == schema else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _escaped(name: str) -> str:

@@ -258,6 +258,45 @@ def test_a_full_disk_ends_it_with_nothing_half_written(
     assert again.did.count("make") == 2
 
 
+def test_the_pictures_themselves_are_never_replaced(options: Options, tmp_path: Path) -> None:
+    """``archive photos/pics --out photos``: the results would be where the pictures are."""
+    pictures = tmp_path / "pics"
+    pictures.mkdir()
+    shutil.copy(FACES / "portrait.jpg", pictures)
+    for more in ({}, {"overwrite": True}):
+        with pytest.raises(UserError, match="pics is there, and no archive has made it"):
+            archive(pictures, tmp_path, options, **more)
+    assert (pictures / "portrait.jpg").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pics"]
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.mp4/notes.txt", "index.html", "archive.json"])
+def test_what_no_archive_has_made_is_not_replaced(
+    name: str, clip: Path, options: Options, tmp_path: Path
+) -> None:
+    mine = tmp_path / name
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("mine")
+    with pytest.raises(UserError, match="not replaced; give another --out"):
+        archive(clip, tmp_path, options)
+    assert mine.read_text() == "mine"
+
+
+def test_what_came_there_meanwhile_is_not_replaced(
+    clip: Path, options: Options, tmp_path: Path
+) -> None:
+    class Busy(Counting):
+        def submit(self, task: Task) -> None:
+            if task.kind == "join":
+                (tmp_path / "clip.mp4").mkdir()
+                (tmp_path / "clip.mp4" / "notes.txt").write_text("mine")
+            super().submit(task)
+
+    with pytest.raises(RtreconError, match="not replaced"):
+        archive(clip, tmp_path, options, Busy())
+    assert [path.name for path in (tmp_path / "clip.mp4").iterdir()] == ["notes.txt"]
+
+
 def test_two_runs_on_one_folder_are_refused(clip: Path, options: Options, tmp_path: Path) -> None:
     from filelock import FileLock
 
