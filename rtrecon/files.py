@@ -16,7 +16,7 @@ import select
 import stat
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -237,14 +237,20 @@ def json_bytes(data: Mapping[str, Any], *, indent: int | None = 1) -> bytes:
     return (json.dumps(_clean(data), indent=indent, allow_nan=False) + "\n").encode()
 
 
-def check_target(path: Path) -> None:
+def check_target(path: Path, read: Iterable[str | Path] = ()) -> None:
     """Find out now, not after an hour, whether a file can be written to ``path``.
 
+    Args:
+        read: files that are read, which are never written over.
+
     Raises:
-        OutputError: it is a folder, or its folder is missing or may not be written.
+        OutputError: it is a folder, it is one of those that are read, or its folder is missing or
+            may not be written.
     """
     if _is_special(path):
         return
+    if any(_is_same(path, given) for given in read):
+        raise OutputError(f"cannot write {path}: it is what is read; name another file")
     try:
         is_folder, has_folder = path.is_dir(), path.absolute().parent.is_dir()
     except (OSError, ValueError) as error:
@@ -258,6 +264,13 @@ def check_target(path: Path) -> None:
         draft.reserve()
     finally:
         draft.discard()
+
+
+def _is_same(path: Path, other: str | Path) -> bool:
+    try:
+        return path.samefile(other)
+    except (OSError, ValueError):  # one of them is not there
+        return False
 
 
 def make_folder(folder: Path) -> Path:

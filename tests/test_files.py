@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rtrecon.errors import OutputError
-from rtrecon.files import Draft, make_folder, write_files, write_json
+from rtrecon.files import Draft, check_target, make_folder, write_files, write_json
 
 
 def names(folder: Path) -> list[str]:
@@ -25,6 +25,17 @@ def test_json_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         write_json(tmp_path / "a.json", {"x": object()})
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"x": 1}
     assert names(tmp_path) == ["a.json"]
+
+
+def test_what_is_read_is_never_written_over(tmp_path: Path) -> None:
+    film, link = tmp_path / "film.mp4", tmp_path / "link.mp4"
+    film.write_bytes(b"film")
+    link.symlink_to(film)
+    for target, read in ((film, str(film)), (film, link), (link, film)):
+        with pytest.raises(OutputError, match="it is what is read"):
+            check_target(target, ["0", read])
+    check_target(tmp_path / "stats.json", ["0", film, tmp_path / "not-there"])
+    assert names(tmp_path) == ["film.mp4", "link.mp4"]
 
 
 def test_all_files_or_none(tmp_path: Path) -> None:

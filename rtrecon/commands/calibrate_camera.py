@@ -148,6 +148,11 @@ def _calibrate(
             logger.error("interrupted: what was kept before stays as it was")
             return 130
         width, height = collector.size
+        if not collector.views and not source.is_live:
+            raise DataError(
+                f"no {board} was seen in any picture of {source.name}: is it that board (--board, "
+                "--squares), not mirrored, in focus and in even light?"
+            )
         say(f"{len(collector.views)} views; computing")
         lens = calibrate_lens(collector.views, width, height)
         signals.defer()

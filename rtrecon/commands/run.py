@@ -124,7 +124,7 @@ def run(config: RunConfig, first: Sequence[Output] = (), source: Source | None =
     from rtrecon.session import LiveSession
 
     if config.stats is not None:
-        check_target(config.stats)
+        check_target(config.stats, [str(config.source)])
     outputs = make_outputs([*first, *_named_outputs(config)])
     session = LiveSession(
         source or (config.source if config.source is not None else _default_source()),

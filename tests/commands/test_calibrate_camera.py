@@ -215,7 +215,8 @@ def test_pictures_without_a_board(run_cli: Cli, tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "grey.png"), np.full((120, 160, 3), 99, np.uint8))
     code, _, err = run_cli("calibrate-camera", tmp_path, "-o", tmp_path / "camera.json")
     assert code == 2
-    assert "the board was seen in 0 ways" in err
+    assert "no charuco 9x6 was seen in any picture of" in err
+    assert "--squares" in err
     assert not (tmp_path / "camera.json").exists()
 
 
