@@ -41,7 +41,7 @@ def test_the_server_restarts_and_the_page_comes_back_by_itself(
     server.start()
     web_page.wait_until(page, f"rtreconDebug.drawn > {last + 10}")
     assert page.evaluate("window.same") is True
-    assert skin_share(middle(view(page))) > 0.3
+    assert skin_share(middle(view(page))) > 0.15  # the inset and the sway leave part of it
     server.stop()
 
 
