@@ -86,13 +86,13 @@ class Course:
                     "median_distance_m": round(float(np.median(distance[own])), 4),
                 }
             )
-        has_times = self._first_ns is not None and self._last_ns is not None
+        length_s = None
+        if self._first_ns is not None and self._last_ns is not None:
+            length_s = round((self._last_ns - self._first_ns) * 1e-9, 3)
         return {
             "rows": len(seen),
             "with_face": self._with_face,
-            "seconds": round((self._last_ns - self._first_ns) * 1e-9, 3)  # type: ignore[operator]
-            if has_times
-            else None,
+            "seconds": length_s,
             "faces": faces,
         }
 

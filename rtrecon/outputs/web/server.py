@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import json
 import logging
 import mimetypes
@@ -13,19 +12,19 @@ import ssl
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from aiohttp import WSMsgType, web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from rtrecon._version import __version__
 from rtrecon.capture.pushed import PushedSource
-from rtrecon.errors import OutputError, RtreconError
+from rtrecon.errors import RtreconError
 from rtrecon.outputs.web.guard import Guard, Rate, headers_for
 from rtrecon.outputs.web.head_layer import head_json
 from rtrecon.outputs.web.layers import Layers, read_want
+from rtrecon.outputs.web.library_log import http_logger, note_of_loop
+from rtrecon.outputs.web.listening import Address, listen
 from rtrecon.outputs.web.models import FILE_NAMES, ModelFile, ModelFiles, NothingSeenError
 from rtrecon.outputs.web.peer import Peer
 from rtrecon.outputs.web.sender import Origins, SenderDesk
@@ -51,8 +50,7 @@ _PICTURES_HZ, _TEXTS_HZ, _SHOWN_HZ = 60, 50, 240
 _HELLO_TIMEOUT_S = 10.0
 _STATE_S = 0.5
 _CLOSE_S = 1.0
-_NEXT_PORTS = 20
-_WORKERS, _MOST_SAID = 4, 20
+_WORKERS = 4
 _STILL_S = 0.1  # without a result in which the newest is packed once more for a page
 _NO_PAGE = """<!doctype html><meta charset="utf-8"><title>rtrecon</title>
 <p>The page of rtrecon is not in this installation: install it again.</p>"""
@@ -78,15 +76,6 @@ class Host(Protocol):
 
     async def model(self, name: str) -> ModelFile:
         """One of `FILE_NAMES`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen; the next free port is taken only where none was ``named``."""
-
-    host: str
-    port: int
-    is_named: bool
 
 
 class WebServer:
@@ -144,7 +133,7 @@ class WebServer:
         Raises:
             OutputError: the port is taken or may not be had, or the address is not ours.
         """
-        self._sockets = [_listen(self._address)]
+        self._sockets = [listen(self._address)]
         self._loop = asyncio.new_event_loop()
         self._executor = ThreadPoolExecutor(_WORKERS, "rtrecon-web-work")
         self._loop.set_default_executor(self._executor)
@@ -174,7 +163,7 @@ class WebServer:
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.set_exception_handler(_note)
+        self._loop.set_exception_handler(note_of_loop)
         try:
             self._loop.run_forever()
         finally:
@@ -202,7 +191,7 @@ class WebServer:
         self._runner = web.AppRunner(
             app,
             access_log=None,
-            logger=_http_logger(),
+            logger=http_logger(),
             handle_signals=False,
             shutdown_timeout=_CLOSE_S,
         )
@@ -472,82 +461,3 @@ def _read(text: str) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return words if isinstance(words, dict) else {}
-
-
-def _listen(address: Address) -> socket.socket:
-    """A listening socket.
-
-    Raises:
-        OutputError: it cannot be had.
-    """
-    most = 1 if address.is_named else _NEXT_PORTS
-    trouble: OSError | None = None
-    for port in range(address.port, min(address.port + most, 65536)):
-        try:
-            family = socket.getaddrinfo(address.host, port, type=socket.SOCK_STREAM)[0][0]
-            both = family == socket.AF_INET6 and address.host == "::"
-            made = socket.create_server(
-                (address.host, port),
-                family=family,
-                backlog=32,
-                dualstack_ipv6=both and socket.has_dualstack_ipv6(),
-            )
-        except OSError as error:
-            trouble = trouble or error
-            continue
-        if port != address.port:
-            logger.warning("port %d is taken: the page is at port %d", address.port, port)
-        made.setblocking(False)
-        return made
-    where = f"{address.host}:{address.port}"
-    reason = trouble.strerror if trouble else "no port is left"
-    remedy = (
-        "end the program that has it, or name another port"
-        if trouble is not None and trouble.errno == errno.EADDRINUSE
-        else "name an address of this machine, such as 127.0.0.1, and a port above 1023"
-    )
-    raise OutputError(f"cannot listen on {where} ({reason}): {remedy}")
-
-
-class _Demote(logging.Filter):
-    """What a library says of what others send is of no interest: once, in our words, is enough.
-
-    Of who hangs up not even that; a failure of our own is an error.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._said: set[str] = set()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        if record.levelno >= logging.WARNING:
-            error = record.exc_info[1] if record.exc_info else None
-            if error is None or isinstance(error, HttpProcessingError | ssl.SSLError):
-                words, level = "somebody sends what is no request: hung up", logging.INFO
-            elif isinstance(error, OSError | TimeoutError | asyncio.CancelledError):
-                words, level = "", logging.DEBUG
-            else:
-                words, level = f"a request failed ({error!r}): --debug shows where", logging.ERROR
-            if words and words not in self._said and len(self._said) < _MOST_SAID:
-                self._said.add(words)
-                logger.log(level, "web: %s; not said again", words)
-            record.levelno, record.levelname = logging.DEBUG, "DEBUG"
-        return logger.isEnabledFor(record.levelno)
-
-
-def _http_logger() -> logging.Logger:
-    made = logging.getLogger(f"{__name__}.http")
-    made.filters = [_Demote()]
-    for name in ("aiortc", "aioice", "libav"):  # not on standard error, unless it is asked for
-        library = logging.getLogger(name)
-        if not library.handlers:
-            library.addHandler(logging.NullHandler())
-    return made
-
-
-def _note(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:  # noqa: ARG001
-    """What a peer's garbage ends is its own connection; nobody's terminal is filled with it."""
-    error = context.get("exception")
-    if isinstance(error, RtreconError):
-        logger.error("web: %s", error)
-    logger.debug("web: %s", context.get("message"), exc_info=error)

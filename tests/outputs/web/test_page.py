@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import rtrecon
+from rtrecon.expression.names import ARKIT_NAMES
 
 HERE = Path(__file__).parent
 NODE = shutil.which("node")
@@ -72,3 +73,9 @@ def test_a_button_has_words() -> None:
 @pytest.mark.parametrize("library", ["three", "three-vrm"])
 def test_licences_are_shipped(library: str) -> None:
     assert "MIT License" in (VENDOR / library / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_the_page_knows_arkits_names_in_their_order() -> None:
+    text = (STATIC / "avatar_shapes.js").read_text(encoding="utf-8")
+    listed = text[text.index("ARKIT_NAMES") : text.index("]")]
+    assert re.findall(r'"(\w+)"', listed) == list(ARKIT_NAMES)
