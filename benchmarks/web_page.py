@@ -24,7 +24,8 @@ import time_code
 CHROMIUM = os.environ.get("RTRECON_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 START_S = 120.0
 STOP_S = 60.0
-SOFTWARE_GL = ("--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader")
+SOFTWARE_GL = ("--enable-unsafe-swiftshader",)
+"""As browsers do without a graphics card: WebGL by the processor, all else without GL."""
 
 
 def free_port() -> int:
@@ -123,7 +124,7 @@ def chromium(clip: Path | None = None, *, flags: Sequence[str] = ()) -> Iterator
     """
     from playwright.sync_api import sync_playwright
 
-    arguments = [*SOFTWARE_GL, "--mute-audio", "--disable-gpu-vsync", *flags]
+    arguments = [*SOFTWARE_GL, "--mute-audio", *flags]
     if clip is not None:
         arguments += [
             "--use-fake-ui-for-media-stream",

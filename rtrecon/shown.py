@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["hide_in", "hide_secrets", "plain", "shown_address"]
+__all__ = ["counted", "hide_in", "hide_secrets", "plain", "shown_address"]
 
 # C0 and C1, what turns the direction of writing, separators of lines, halves of surrogates.
 _CONTROL = re.compile(
@@ -20,6 +20,11 @@ _QUERY = re.compile(rf"([?&;#])({_SECRET})=(?!value\b|\*\*\*)['\"]?[^&;#\s'\"<>]
 _USER = re.compile(r"([a-z][a-z0-9+.-]*:[/\\]+)[^\s'\"<>]*@", re.IGNORECASE)
 _USER_WITH_BLANKS = re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/'\"]*:[^/'\"\n]{0,64}@", re.IGNORECASE)
 _USER_ALONE = re.compile(r"(?<![\w/@*])([^\s:/\\@'\"<>()]+):(?!\*)[^\s:/\\@'\"<>]+@(?=[\w\[])")
+
+
+def counted(number: int, what: str) -> str:
+    """``1 picture``, ``2 pictures``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def plain(text: str, *, lines: bool = False) -> str:

@@ -29,6 +29,7 @@ from rtrecon.archive.units import (
 from rtrecon.archive.work import Outcome, Task
 from rtrecon.errors import MissingExtraError, OutputError, RtreconError, UserError
 from rtrecon.files import check_target, json_bytes, make_folder, write_files
+from rtrecon.shown import counted
 
 __all__ = ["ArchiveJob", "Tally"]
 
@@ -207,11 +208,11 @@ class ArchiveJob:
             self.tally.done += 1
             del self._begun[task.input.name]
             logger.info(
-                "%s: %d pictures, %d with a face, %d faces",
+                "%s: %s, %d with a face, %s",
                 task.input.name,
-                outcome.facts["pictures"],
+                counted(outcome.facts["pictures"], "picture"),
                 outcome.facts["with_face"],
-                len(outcome.facts["faces"]),
+                counted(len(outcome.facts["faces"]), "face"),
             )
 
     def _tasks_for(self, one: Input, found: Iterator[Piece]) -> list[Task]:

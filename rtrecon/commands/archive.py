@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,9 @@ import tyro
 
 from rtrecon.config import ModelConfig, OptionalFloat, OptionalInt, OptionalText
 from rtrecon.console import Progress
-from rtrecon.errors import UserError
+from rtrecon.errors import RtreconError, UserError
 from rtrecon.files import check_target, write_json
+from rtrecon.shown import counted
 
 if TYPE_CHECKING:
     from rtrecon.archive.engine import Engine
@@ -122,15 +124,23 @@ def run_archive(config: ArchiveConfig) -> int:
     if config.stats is not None:
         read = (path for one in inputs for path in (one.path, *one.pictures))
         check_target(config.stats, read)
+    was_there = config.out.exists()
     job = ArchiveJob(inputs, config.options(), config.out, overwrite=config.overwrite)
     for error in wrong:
         logger.error("%s", error)
     if job.is_done:
         job.run(_engine(config, is_needed=False))
-        logger.info("all %d inputs are there already", job.tally.there)
+        what = "the input is" if job.tally.there == 1 else f"all {job.tally.there} inputs are"
+        logger.info("%s there already", what)
         return 1 if wrong else 0
     with signals_end():
-        engine = _engine(config)
+        try:
+            engine = _engine(config)
+        except RtreconError:
+            if not was_there:
+                with contextlib.suppress(OSError):
+                    config.out.rmdir()
+            raise
         try:
             with Progress("segments", None, quiet=config.quiet) as progress:
                 job.run(engine, lambda tally: _show(progress, tally))
@@ -160,7 +170,7 @@ def _engine(config: ArchiveConfig, *, is_needed: bool = True) -> Engine:
 
 
 def _show(progress: Progress, tally: Tally) -> None:
-    note = f"{tally.done} inputs done, {tally.pictures_per_s:.0f} pictures/s"
+    note = f"{counted(tally.done, 'input')} done, {tally.pictures_per_s:.0f} pictures/s"
     if tally.failed:
         note += f", {len(tally.failed)} failed"
     progress.show(tally.pieces_done, note, total=tally.pieces)
@@ -168,11 +178,11 @@ def _show(progress: Progress, tally: Tally) -> None:
 
 def _finish(config: ArchiveConfig, tally: Tally) -> None:
     logger.info(
-        "%d inputs done, %d were there, %d failed; %d pictures, %.1f a second: %s",
-        tally.done,
+        "%s done, %d there before, %d failed; %s, %.1f a second: %s",
+        counted(tally.done, "input"),
         tally.there,
         len(tally.failed),
-        tally.pictures,
+        counted(tally.pictures, "picture"),
         tally.pictures_per_s,
         config.out,
     )

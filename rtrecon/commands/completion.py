@@ -19,7 +19,7 @@ __all__ = ["CompletionConfig", "run_completion"]
 
 logger = logging.getLogger(__name__)
 
-Shell = Literal["bash", "zsh", "fish", "tcsh", "powershell"]
+Shell = Literal["auto", "bash", "zsh", "fish", "tcsh", "powershell"]
 
 _HOW = {
     "bash": 'eval "$(rtrecon completion bash)"  # in ~/.bashrc',
@@ -40,9 +40,9 @@ class CompletionConfig(CommonConfig):
     """Complete commands, options and values with the TAB key: print the script for a shell."""
 
     shell: Annotated[
-        tyro.conf.Positional[Shell | None],
+        tyro.conf.Positional[Shell],
         tyro.conf.arg(metavar="[{bash,zsh,fish,tcsh,powershell}]", help_behavior_hint=""),
-    ] = None
+    ] = "auto"
     """Which shell (default: yours)."""
     install: bool = False
     """Write it where the shell looks for it, instead; bash, zsh, fish."""
@@ -58,7 +58,7 @@ def run_completion(config: CompletionConfig) -> int:
     from rtrecon.commands.completion_scripts import SCRIPTS
     from rtrecon.commands.options import completed_commands
 
-    shell = config.shell or _own_shell()
+    shell = _own_shell() if config.shell == "auto" else config.shell
     if config.install and shell not in _FILES:
         raise UserError(
             f"{shell} has no folder for completions: put in its settings: {_HOW[shell]}"

@@ -156,7 +156,7 @@ def test_the_command_on_two_cores_of_its_own(
         pytest.skip("this machine is too busy for Ray to start")
     assert code == 1
     assert errors.count("b.mp4 is not a video that can be read") == 1
-    assert "2 inputs done, 0 were there, 1 failed" in errors
+    assert "2 inputs done, 0 there before, 1 failed" in errors
     assert_same(tmp_path / "out", alone)
     assert list((tmp_path / "home").iterdir()) == []
 

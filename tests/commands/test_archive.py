@@ -28,13 +28,13 @@ def test_one_worker_one_picture(run_cli: Cli, tmp_path: Path) -> None:
     assert code == 1
     assert said == ""
     assert "there is no file, folder, list or match of" in errors
-    assert "1 inputs done" in errors
+    assert "1 input done" in errors
     figures = json.loads(stats.read_text())
     assert (figures["inputs"], figures["done"], figures["pictures"]) == (1, 1, 1)
     assert (out / "faces" / "faces.parquet").is_file()
     code, _, errors = run_cli("archive", PORTRAIT, "--out", out)  # needs no Ray for nothing
     assert code == 0
-    assert "all 1 inputs are there already" in errors
+    assert "the input is there already" in errors
 
 
 @pytest.mark.parametrize(
@@ -104,3 +104,13 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     assert len(json.loads((tmp_path / "out" / "archive.json").read_text())["inputs"]) == done
     assert not list((tmp_path / "out").rglob("*.part*"))
     assert os.environ.get("RAY_AUTH_TOKEN") is None
+
+
+def test_without_ray_no_empty_folder_is_left(
+    run_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    code, _, errors = run_cli("archive", PORTRAIT, "--out", tmp_path / "out", "--workers", 2)
+    assert code == 2
+    assert "rtrecon[cluster]" in errors
+    assert not (tmp_path / "out").exists()

@@ -21,7 +21,8 @@ from rtrecon.types import Float32Array
 __all__ = ["HeadBlobs", "HeadLayer", "head_json", "rest_of"]
 
 _STEP_M = 0.0002
-_TINT_EVERY_NS = 500_000_000
+_TINT_EVERY_NS, _SETTLED_TINT_EVERY_NS = 500_000_000, 2_000_000_000
+_UNSETTLED_TINTS = 6  # of a face that has just come: colours spread over what is not seen of it
 _TINT_VISIBLE = 4.0  # of 255, at the vertex that has changed most but for a few
 _TINT_SHARE = 0.98
 _MOST_FACES = 16
@@ -49,6 +50,13 @@ class _Tint:
     colors: UInt8Array
     packed: bytes
     t_ns: int
+    count: int = 1  # of this face's, up to this one
+
+    def is_due(self, t_ns: int) -> bool:
+        """Whether it is time to look for new colours."""
+        is_settled = self.count > _UNSETTLED_TINTS
+        every_ns = _SETTLED_TINT_EVERY_NS if is_settled else _TINT_EVERY_NS
+        return abs(t_ns - self.t_ns) >= every_ns
 
 
 class HeadLayer:
@@ -67,7 +75,7 @@ class HeadLayer:
     def __call__(self, face: FaceReconstruction, t_ns: int) -> HeadBlobs:
         """The head of one face, whose pose is finite, at ``t_ns``."""
         known = self._tints.get(face.id)
-        is_due = known is None or abs(t_ns - known.t_ns) >= _TINT_EVERY_NS
+        is_due = known is None or known.is_due(t_ns)
         surface = self._make(face, t_ns, tints=is_due).surface
         R = face.T_camera_face[:3, :3].astype(np.float32)
         t = face.T_camera_face[:3, 3].astype(np.float32)
@@ -80,7 +88,8 @@ class HeadLayer:
         np.subtract(steps[:, 1:], steps[:, :-1], out=planes[:, 1:])
         share = np.rint(np.clip(surface.seen, 0.0, 1.0) * 255.0).astype(np.uint8)
         shape = zlib.compress(planes.tobytes() + share.tobytes(), 1)
-        tint = self._tint(face.id, surface.colors, t_ns)
+        tint = known if known is not None and not is_due else None
+        tint = tint or self._tint(face.id, surface.colors, t_ns)
         words = {
             "count": len(self._rest),
             "step_m": _STEP_M,
@@ -93,13 +102,13 @@ class HeadLayer:
         rounded = np.clip(colors, 0.0, 255.0).astype(np.uint8)
         known = self._tints.get(face_id)
         if known is not None:
-            if abs(t_ns - known.t_ns) < _TINT_EVERY_NS:
-                return known
             changed = np.abs(rounded.astype(np.int16) - known.colors).max(axis=1)
             if np.quantile(changed, _TINT_SHARE) < _TINT_VISIBLE:
+                known.t_ns = t_ns
                 return known
         self._keys += 1
-        made = _Tint(self._keys, rounded, zlib.compress(rounded.tobytes(), 1), t_ns)
+        count = 1 if known is None else known.count + 1
+        made = _Tint(self._keys, rounded, zlib.compress(rounded.tobytes(), 1), t_ns, count)
         self._tints.pop(face_id, None)
         self._tints[face_id] = made
         if len(self._tints) > _MOST_FACES:

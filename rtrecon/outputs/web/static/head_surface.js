@@ -147,8 +147,8 @@ export function normals(p, triangles, out) {
     out[c] += nx; out[c + 1] += ny; out[c + 2] += nz;
   }
   for (let k = 0; k < out.length; k += 3) {
-    const length = Math.hypot(out[k], out[k + 1], out[k + 2]) || 1;
-    out[k] /= length; out[k + 1] /= length; out[k + 2] /= length;
+    const shorter = 1 / (Math.sqrt(out[k] * out[k] + out[k + 1] * out[k + 1] + out[k + 2] * out[k + 2]) || 1);
+    out[k] *= shorter; out[k + 1] *= shorter; out[k + 2] *= shorter;
   }
 }
 
@@ -166,7 +166,8 @@ export function soften(n, triangles, sums) {
     }
   }
   for (let k = 0; k < n.length; k += 3) {
-    const length = Math.hypot(sums[k], sums[k + 1], sums[k + 2]) || 1;
-    n[k] = sums[k] / length; n[k + 1] = sums[k + 1] / length; n[k + 2] = sums[k + 2] / length;
+    const [x, y, z] = [sums[k], sums[k + 1], sums[k + 2]];
+    const shorter = 1 / (Math.sqrt(x * x + y * y + z * z) || 1);
+    n[k] = x * shorter; n[k + 1] = y * shorter; n[k + 2] = z * shorter;
   }
 }

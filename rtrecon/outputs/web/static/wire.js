@@ -128,7 +128,11 @@ async function inflate(bytes, size) {
   const out = new Uint8Array(size);
   let at = 0;
   try {
-    const reader = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate")).getReader();
+    const { readable, writable } = new DecompressionStream("deflate");
+    // Written by hand: a Blob's stream would go through the browser's main process.
+    const writer = writable.getWriter();
+    for (const done of [writer.write(bytes), writer.close()]) done.catch(() => {}); // the reader says it
+    const reader = readable.getReader();
     for (;;) {
       const { done, value } = await reader.read();
       if (done) break;
