@@ -120,6 +120,8 @@ def run_archive(config: ArchiveConfig) -> int:
     from rtrecon.archive.job import ArchiveJob
     from rtrecon.console import signals_end
 
+    if config.stats is not None:
+        check_target(config.stats)
     inputs, wrong = find_inputs(config.paths, config.out.absolute())
     if config.stats is not None:
         read = (path for one in inputs for path in (one.path, *one.pictures))

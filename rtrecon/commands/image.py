@@ -146,6 +146,8 @@ def run_image(config: ImageConfig) -> int:
 
     if config.poisson or config.decimate is not None:
         import_open3d()  # better missed now than after the first picture
+    if config.stats is not None:
+        check_target(config.stats)
     paths, wrong = find_all(config.paths)
     if config.stats is not None:
         check_target(config.stats, paths)

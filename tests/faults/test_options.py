@@ -180,7 +180,7 @@ def test_an_argument_that_cannot_be_is_a_value_error(
 def test_what_is_no_picture_is_said(picture: Any, dome_model: Path) -> None:
     for temporal in (True, False):
         recon = rtrecon.Reconstructor(model=dome_model, temporal=temporal)
-        with pytest.raises(rtrecon.DataError, match="picture"):
+        with pytest.raises(rtrecon.DataError, match=r"picture|cannot read face\.jpg"):
             recon(picture)
 
 

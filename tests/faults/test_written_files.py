@@ -204,6 +204,7 @@ def test_a_long_name_of_many_bytes_can_be_written(tmp_path: Path) -> None:
     [
         ("run", "demo", "--view", "none", "--max-frames", 1, "--stats"),
         ("image", "nothing.jpg", "--stats"),
+        ("archive", "nothing.mp4", "--out", "out", "--stats"),
         ("eval", "nothing", "--stats"),
         ("eval", "nothing", "--json"),
         ("bench", "nothing.mp4", "--json"),
