@@ -167,6 +167,7 @@ class _Lane:
             "dropped": self.dropped,
             "errors": self.errors,
             "latency_ms": self.latency_ms.percentiles(),
+            **self.output.counts(),
         }
 
     def offer(self, result: LiveResult) -> None:

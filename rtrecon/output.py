@@ -140,6 +140,10 @@ class Output(abc.ABC):
         """
         return True
 
+    def counts(self) -> Mapping[str, Any]:
+        """What else this output has to say in the stats, for JSON; also after `close`."""
+        return {}
+
     def tick(self) -> bool:
         """On the main thread, many times a second: handle events; False ends the run."""
         return True

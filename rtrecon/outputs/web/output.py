@@ -201,16 +201,22 @@ class WebOutput(Output):
         self._models.note(result)
         self._pack(self._server.peers)
 
+    def counts(self) -> dict[str, Any]:
+        """Of pages and results, and how long packing took."""
+        if self._server is None:
+            return {}
+        return {**self._server.counts(), "packing_ms": self._packing_ms.percentiles()}
+
     def close(self) -> None:
         """Say good-bye to the pages; say how much was sent."""
         if self._server is None:
             return
         self._server.close()
-        times = self._packing_ms.percentiles()
+        times, counts = self._packing_ms.percentiles(), self._server.counts()
         if times:
             logger.info(
                 "web: %d results sent, %d skipped by slow pages, packed in %.1f ms (p50)",
-                self._server.sent, self._server.skipped, times["p50"],
+                counts["sent"], counts["skipped"], times["p50"],
             )  # fmt: skip
 
     def _pack(self, peers: Iterable[Peer]) -> None:

@@ -114,8 +114,8 @@ class WebServer:
         self._said_state: dict[str, Any] = {}
         self._tasks: set[asyncio.Future[Any]] = set()
         self._is_closing = False
-        self.refused = 0
-        self.sent = self.skipped = 0  # of pages that are gone
+        self._refused = 0
+        self._sent = self._skipped = 0  # of pages that are gone
 
     @property
     def port(self) -> int:
@@ -126,6 +126,18 @@ class WebServer:
     def peers(self) -> tuple[Peer, ...]:
         """The pages at this moment."""
         return self._peers
+
+    def counts(self) -> dict[str, int]:
+        """Of all pages there were: ``pages``, ``refused`` (those that were not let in), ``sent`` and
+        ``skipped`` (results), ``pictures_refused`` (of senders)."""
+        peers = self._peers
+        return {
+            "pages": self._numbers,
+            "refused": self._refused,
+            "sent": self._sent + sum(peer.sent for peer in peers),
+            "skipped": self._skipped + sum(peer.skipped for peer in peers),
+            "pictures_refused": self._desk.refused,
+        }
 
     def start(self) -> None:
         """Listen.
@@ -235,13 +247,13 @@ class WebServer:
     ) -> web.StreamResponse:
         """Nobody comes past without a token and from elsewhere; says what browsers may do."""
         if not self._guard.allows_host(request.headers):
-            self.refused += 1
+            self._refused += 1
             return web.Response(status=421, text="this server is reached as localhost alone\n")
         if request.path == "/ws":  # refuses by close codes, which a page can read
             return await handler(request)
         query = request.query.get("token")
         if not self._guard.knows(query, request.cookies.get(self._guard.cookie)):
-            self.refused += 1
+            self._refused += 1
             return web.Response(status=403, text=CLOSES["token"][1] + "\n")
         try:
             response = await handler(request)
@@ -291,7 +303,7 @@ class WebServer:
         await stream.prepare(request)
         refusal = self._refusal(request)
         if refusal:
-            self.refused += 1
+            self._refused += 1
             code, why = CLOSES[refusal]
             await stream.close(code=code, message=why.encode())
             return stream
@@ -303,8 +315,8 @@ class WebServer:
             await self._converse(peer)
         finally:
             self._peers = tuple(p for p in self._peers if p is not peer)
-            self.sent += peer.sent
-            self.skipped += peer.skipped
+            self._sent += peer.sent
+            self._skipped += peer.skipped
             sending.cancel()
             await self._desk.leave(peer)
             self._say_state()
@@ -400,7 +412,7 @@ class WebServer:
 
     async def _end(self, peer: Peer, reason: str) -> None:
         code, why = CLOSES[reason]
-        self.refused += 1
+        self._refused += 1
         text = json.dumps({"type": "error", "code": reason, "message": why, "remedy": ""})
         with contextlib.suppress(ConnectionError, RuntimeError):
             await peer.socket.send_str(text)

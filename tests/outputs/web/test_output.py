@@ -157,6 +157,9 @@ def test_one_that_does_not_follow_gets_the_newest_and_holds_up_nobody(start: Sta
             assert slow.results[-1].header["t_ms"] == 11 * 33.0
 
     run(work)
+    counts = output.counts()
+    assert (counts["pages"], counts["sent"], counts["refused"]) == (2, 12 + 3, 0)
+    assert counts["packing_ms"]["p50"] > 0.0
 
 
 def test_one_that_sleeps_costs_nothing_and_wakes_to_the_newest(
