@@ -128,8 +128,8 @@ class WebServer:
         return self._peers
 
     def counts(self) -> dict[str, int]:
-        """Of all pages there were: ``pages``, ``refused`` (those that were not let in), ``sent`` and
-        ``skipped`` (results), ``pictures_refused`` (of senders)."""
+        """Of all pages there were: ``pages``, ``refused`` (not let in), ``sent`` and ``skipped``
+        (results), ``pictures_refused`` (of senders)."""
         peers = self._peers
         return {
             "pages": self._numbers,
