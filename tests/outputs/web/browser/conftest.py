@@ -100,12 +100,13 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     """Open a page of a server in a context of its own: ``open_page(server, "?camera=1")``.
 
     ``page.watched`` is the `Watched` of its context. ``extra`` is what its results must hold beside
-    what the page itself wants.
+    what the page itself wants; ``init``: a script that runs before the page's own.
     """
     contexts: list[tuple[Any, Watched]] = []
 
     def start(server: web_page.Server, query: str = "", **options: Any) -> Any:
         extra = {"max_hz": 15, **options.pop("extra", {})}
+        init = options.pop("init", "")
         context = (options.pop("browser", None) or browser).new_context(
             **{"viewport": {"width": 400, "height": 300}, **options}
         )
@@ -115,7 +116,7 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
         context.on("request", watched.request)
         context.on("console", watched.console)
         context.on("weberror", lambda error: watched.error(error.error))
-        context.add_init_script(time_code.JS_READ + web_page.JS_WATCH_RESULTS)
+        context.add_init_script(init + time_code.JS_READ + web_page.JS_WATCH_RESULTS)
         page = context.new_page()
         page.watched = watched
         page.goto(server.url + query)
