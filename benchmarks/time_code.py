@@ -107,7 +107,7 @@ window.rtreconReadTimeCode = async (frame) => {
 window.rtreconWatchCamera = async (track) => {
   window.rtreconCaptured = [];
   window.rtreconCameraSizes = [];
-  const reader = new MediaStreamTrackProcessor({track: track.clone()}).readable.getReader();
+  const reader = new MediaStreamTrackProcessor({track}).readable.getReader();
   let offset_ms = Infinity;
   for (;;) {
     const {value: frame, done} = await reader.read();

@@ -224,7 +224,12 @@ class _Call:
         await self._connection.close()
 
     def _begin(self, track: Any) -> None:
+        from rtrecon.outputs.web.prompt import hasten_pictures
+
         if track.kind == "video":
+            for one in self._connection.getReceivers():
+                if one.track is track:
+                    hasten_pictures(one)
             task = asyncio.ensure_future(self._drain(track))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -246,7 +251,10 @@ class _ResultChannel:
     """See `rtrecon.outputs.web.peer.Channel`."""
 
     def __init__(self, channel: Any) -> None:
-        self._channel = channel
+        from rtrecon.outputs.web.prompt import send_at_once
+
+        self._channel, self._send_at_once = channel, send_at_once
+        self._sending: asyncio.Task[None] | None = None
 
     def is_open(self) -> bool:
         return bool(self._channel.readyState == "open")
@@ -255,6 +263,7 @@ class _ResultChannel:
         if self._channel.bufferedAmount > _MOST_WAITING:
             return False
         self._channel.send(data)
+        self._sending = self._send_at_once(self._channel)  # kept, since the loop does not
         return True
 
     def fits(self, data: bytes) -> bool:

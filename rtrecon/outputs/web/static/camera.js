@@ -1,5 +1,7 @@
 // This page's camera on its way to the server: WebRTC, or JPEG over the WebSocket.
 
+import { CameraRate } from "./camera_rate.js";
+
 const WIDTH = 640, HEIGHT = 480, RATE_HZ = 30;
 const MOST_BITS = 2_500_000;
 const WEBRTC_S = 5;
@@ -36,6 +38,8 @@ export class Camera extends EventTarget {
   #stopPictures = null;
   #attempt = 0;
   #keep;
+  #rate;
+  #sender = null;
 
   /**
    * @param {Link} link
@@ -46,6 +50,7 @@ export class Camera extends EventTarget {
   constructor(link, { transport = null, keep = (t_ms) => t_ms, rate_hz = RATE_HZ } = {}) {
     super();
     this.rate_hz = rate_hz;
+    this.#rate = new CameraRate(rate_hz);
     this.#link = link;
     this.forced = transport;
     this.#keep = keep;
@@ -99,6 +104,19 @@ export class Camera extends EventTarget {
     await this.#connect(attempt);
   }
 
+  /** The server makes so many results a second; pictures over the WebSocket wait for it anyway. */
+  follow(fps) {
+    if (!this.isOn || this.transport !== "webrtc") return;
+    const hz = this.#rate.next(fps, performance.now());
+    if (hz !== null) this.#setRate(hz);
+  }
+
+  /** Give all pictures again, as when a page that was not looked at is. */
+  async hasten() {
+    this.#rate.reset();
+    if (this.isOn) await this.#setRate(this.#rate.hz);
+  }
+
   async stop() {
     this.#attempt++;
     await this.#close(true);
@@ -147,6 +165,7 @@ export class Camera extends EventTarget {
     channel.onmessage = ({ data }) => data instanceof ArrayBuffer && this.#emit("bytes", data);
     this.#channel = channel;
     const [track] = this.#stream.getVideoTracks();
+    this.#rate.reset();
     const { sender } = pc.addTransceiver(track, {
       direction: "sendonly",
       streams: [this.#stream],
@@ -156,6 +175,7 @@ export class Camera extends EventTarget {
     const parameters = sender.getParameters();
     parameters.degradationPreference = "maintain-resolution";
     await sender.setParameters(parameters).catch(() => {}); // Firefox and Safari know it not
+    this.#sender = sender;
     await gathered(pc);
     const answer = once(this.#link, "answer", WEBRTC_S);
     this.#link.send({ type: "offer", sdp: pc.localDescription.sdp });
@@ -166,6 +186,17 @@ export class Camera extends EventTarget {
       this.#emit("words", "The camera's connection broke: it is made anew.");
       this.resume().catch((error) => this.#emit("lost", error));
     };
+  }
+
+  /** Fewer pictures, from the camera on where it can, else from the coder on. */
+  async #setRate(hz) {
+    const [track] = this.#stream?.getVideoTracks() ?? [];
+    const parameters = this.#sender?.getParameters();
+    for (const encoding of parameters?.encodings ?? []) encoding.maxFramerate = hz;
+    await Promise.allSettled([
+      track?.applyConstraints({ ...track.getConstraints(), frameRate: { ideal: hz, max: hz } }),
+      parameters && this.#sender.setParameters(parameters),
+    ]);
   }
 
   /** JPEG pictures, the newest, one under way. */
@@ -217,7 +248,7 @@ export class Camera extends EventTarget {
     this.#stopPictures = null;
     this.#channel?.close();
     this.#pc?.close();
-    this.#channel = this.#pc = null;
+    this.#channel = this.#pc = this.#sender = null;
   }
 
   async #close(says) {

@@ -228,6 +228,7 @@ class Page {
   #state(words) {
     debug.state = words;
     this.status.setState(words);
+    this.camera.follow(words.fps);
     const mirrored = Boolean(words.mirrored);
     if (this.asksMirror) {
       this.asksMirror = false;
@@ -341,6 +342,7 @@ class Page {
   #woke() {
     this.#want();
     if (!document.hidden) {
+      this.camera.hasten();
       this.link.retry();
       this.stage.invalidate();
     }
