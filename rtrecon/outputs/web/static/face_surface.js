@@ -1,12 +1,13 @@
 // The face as the network sees it: a relief of its depth, with the crop's picture.
 
 import * as THREE from "three";
-import { FRAGMENT, solidAndLines, uniforms } from "./surface_material.js";
+import { FRAGMENT, SHOWN, solidAndLines } from "./surface_material.js";
 
 const LINE_STRIDE = 4; // pixels between the lines of the wireframe
 
 const VERTEX = /* glsl */ `
 precision highp usampler2D;
+${SHOWN}
 uniform usampler2D depth;
 uniform ivec2 size;
 uniform int stride;
@@ -14,8 +15,12 @@ uniform float step_m;
 uniform float base_m;
 uniform mat3 rays;
 out vec3 point;   // camera frame
+#ifdef LIT
 out vec3 normal_view;
+#endif
+#ifdef PICTURE
 out vec2 uv_crop;
+#endif
 out float valid;
 
 float z_of(ivec2 at) {
@@ -39,31 +44,46 @@ void main() {
   float z = z_of(at);
   valid = z > 0.0 ? 1.0 : 0.0;
   point = point_of(at, z);
+#ifdef LIT
   vec3 n = cross(along(at, ivec2(0, 2), z, point), along(at, ivec2(2, 0), z, point)); // toward the camera
   normal_view = normalize(normalMatrix * n);
+#endif
+#ifdef PICTURE
   uv_crop = (vec2(at) + 0.5) / vec2(size);
+#endif
   gl_Position = projectionMatrix * modelViewMatrix * vec4(point, 1.0);
 }`;
 
 const FRAGMENT_MAIN = /* glsl */ `
 precision highp float;
+${SHOWN}
 ${FRAGMENT}
-uniform sampler2D picture;
 in vec3 point;
+#ifdef LIT
 in vec3 normal_view;
+#endif
+#ifdef PICTURE
+uniform sampler2D picture;
 in vec2 uv_crop;
+#endif
 in float valid;
 out vec4 color;
 
 void main() {
   if (valid < 0.999) discard;
   // What the camera would see edge on spans a jump from one thing to another.
-  if (lines < 0.5) {
-    vec3 plane = cross(dFdx(point), dFdy(point));
-    if (abs(dot(normalize(plane), normalize(point))) < 0.1) discard;
-  }
+#ifndef LINES
+  vec3 plane = cross(dFdx(point), dFdy(point));
+  if (abs(dot(normalize(plane), normalize(point))) < 0.1) discard;
+#endif
   dissolve();
-  color = vec4(colored(texture(picture, uv_crop).rgb, point.z, normalize(normal_view)), 1.0);
+#ifdef PICTURE
+  color = vec4(texture(picture, uv_crop).rgb, 1.0);
+#elif defined(DEPTH)
+  color = vec4(byDepth(point.z), 1.0);
+#else
+  color = vec4(lit(normalize(normal_view)), 1.0);
+#endif
 }`;
 
 export class FaceSurface {

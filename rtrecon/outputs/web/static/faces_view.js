@@ -104,11 +104,12 @@ export class FacesView {
 
   #dress(face) {
     const { wire, depth, light } = this.style;
-    face.shared.look.value = depth ? LOOKS.depth : light || wire ? LOOKS.clay : LOOKS.picture;
+    const look = depth ? LOOKS.depth : light || wire ? LOOKS.clay : LOOKS.picture;
     const showsHead = face.has.head && (!this.style.mesh || !face.has.relief);
     for (const [surface, shows] of [[face.head, showsHead], [face.relief, face.has.relief && !showsHead]]) {
       if (!surface) continue;
       surface.object3D.visible = shows && face.presence.value > 0;
+      surface.setLook(look);
       surface.wire.visible = wire;
       surface.material.colorWrite = !(wire && !light && !depth);
     }

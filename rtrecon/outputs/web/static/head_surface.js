@@ -1,52 +1,76 @@
 // The whole live head: one mesh of fixed topology, the picture laid on it where it was seen.
 
 import * as THREE from "three";
-import { FRAGMENT, solidAndLines } from "./surface_material.js";
+import { FRAGMENT, SHOWN, solidAndLines } from "./surface_material.js";
 
+// Per vertex, since triangles are some millimetres wide: a pixel has only the picture to look up.
 const VERTEX = /* glsl */ `
+${SHOWN}
+uniform mat4 T_seen;   // T_camera_head of the result: the picture is projected from there
+#ifdef PICTURE
 in float share;
 in vec3 tint;
-uniform mat4 T_seen;   // T_camera_head of the result: the picture is projected from there
-out vec3 seen;         // camera frame
+uniform vec4 K;           // fx, fy, cx, cy
+uniform vec3 M[2];        // rows: pixel of the picture to pixel of the crop
+uniform float crop_px;
+uniform float textured;   // 0: no picture yet
+out vec2 uv_crop;
+out vec3 base;
+out float painted;        // share of the picture
+#endif
+#ifdef DEPTH
+out float z_m;
+#endif
+#ifdef LIT
 out vec3 normal_view;
-out vec3 normal_seen;
-out float share_;
-out vec3 tint_;
+#endif
 
 void main() {
-  seen = (T_seen * vec4(position, 1.0)).xyz;
+  vec3 seen = (T_seen * vec4(position, 1.0)).xyz;   // camera frame
+#ifdef PICTURE
+  vec3 pixel = vec3(K.xy * seen.xy / seen.z + K.zw, 1.0);
+  uv_crop = (vec2(dot(M[0], pixel), dot(M[1], pixel)) + 0.5) / crop_px;
+  painted = share * textured * float(all(greaterThan(uv_crop, vec2(0.0))) && all(lessThan(uv_crop, vec2(1.0))));
+  // What faces away from the camera is a little darker: nothing lit it.
+  float facing = clamp(-normalize(mat3(T_seen) * normal).z, -0.7, 0.3);
+  base = tint * (1.0 - 0.3 * (0.3 - facing));
+#endif
+#ifdef DEPTH
+  z_m = seen.z;
+#endif
+#ifdef LIT
   normal_view = normalMatrix * normal;
-  normal_seen = mat3(T_seen) * normal;
-  share_ = share;
-  tint_ = tint;
+#endif
   gl_Position = projectionMatrix * modelViewMatrix * vec4(position, 1.0);
 }`;
 
 const FRAGMENT_MAIN = /* glsl */ `
 precision highp float;
+${SHOWN}
 ${FRAGMENT}
+#ifdef PICTURE
 uniform sampler2D picture;
-uniform vec4 K;           // fx, fy, cx, cy
-uniform vec3 M[2];        // rows: pixel of the picture to pixel of the crop
-uniform float crop_px;
-uniform float textured;   // 0: no picture yet
-in vec3 seen;
+in vec2 uv_crop;
+in vec3 base;
+in float painted;
+#endif
+#ifdef DEPTH
+in float z_m;
+#endif
+#ifdef LIT
 in vec3 normal_view;
-in vec3 normal_seen;
-in float share_;
-in vec3 tint_;
+#endif
 out vec4 color;
 
 void main() {
   dissolve();
-  vec3 pixel = vec3(K.xy * seen.xy / seen.z + K.zw, 1.0);
-  vec2 uv = (vec2(dot(M[0], pixel), dot(M[1], pixel)) + 0.5) / crop_px;
-  float inside = float(all(greaterThan(uv, vec2(0.0))) && all(lessThan(uv, vec2(1.0))));
-  // What faces away from the camera is a little darker: nothing lit it.
-  float facing = clamp(-normalize(normal_seen).z, -0.7, 0.3);
-  vec3 base = tint_ * (1.0 - 0.3 * (0.3 - facing));
-  vec3 painted = mix(base, texture(picture, uv).rgb, clamp(share_, 0.0, 1.0) * inside * textured);
-  color = vec4(colored(painted, seen.z, normalize(normal_view)), 1.0);
+#ifdef PICTURE
+  color = vec4(mix(base, texture(picture, uv_crop).rgb, painted), 1.0);
+#elif defined(DEPTH)
+  color = vec4(byDepth(z_m), 1.0);
+#else
+  color = vec4(lit(normalize(normal_view)), 1.0);
+#endif
 }`;
 
 export class HeadSurface {

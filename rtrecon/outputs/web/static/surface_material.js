@@ -6,13 +6,24 @@ export const LOOKS = { picture: 0, depth: 1, clay: 2 };
 const COME_S = 0.25;
 const GO_S = 0.7;
 
-/** GLSL: `colored(...)` and `dissolve()`; expects the uniforms of `uniforms()`. */
+/** GLSL of both shaders: what is drawn is known when they are compiled, so that they hand on and
+ * compute nothing that is not seen. LOOK and LINES (of a wireframe) say which one of these it is. */
+export const SHOWN = /* glsl */ `
+#if !defined(LINES) && LOOK == ${LOOKS.picture}
+  #define PICTURE
+#elif LOOK == ${LOOKS.depth}
+  #define DEPTH
+#else
+  #define LIT
+#endif
+`;
+
+/** GLSL: `byDepth()` or `lit()`, and `dissolve()`; expects the uniforms of `uniforms()`. */
 export const FRAGMENT = /* glsl */ `
-uniform int look;
 uniform float shown;        // 1: there; 0: gone
+
+#ifdef DEPTH
 uniform float middle_m;     // depth of the middle of the face's front
-uniform vec3 lineColor;
-uniform float lines;        // 1: this draws the lines of a wireframe
 
 vec3 inferno(float t) {
   return vec3(0.0002, 0.0017, -0.0195) + t * (vec3(0.1065, 0.5640, 3.9327)
@@ -21,24 +32,30 @@ vec3 inferno(float t) {
     + t * vec3(25.1311, -12.2427, -23.0703))))));
 }
 
-vec3 clay(vec3 n) {
+vec3 byDepth(float z_m) {
+  vec3 color = inferno(clamp(1.0 - (z_m - (middle_m - 0.09)) / 0.16, 0.0, 1.0));
+#ifdef LINES
+  color = color * 1.1 + 0.05;
+#endif
+  return color;
+}
+#endif
+
+#ifdef LIT
+uniform vec3 lineColor;
+
+vec3 lit(vec3 n) {
+#ifdef LINES
+  return lineColor * (0.45 + 0.55 * clamp(n.z, 0.0, 1.0));
+#else
   float key = max((dot(n, normalize(vec3(-0.45, 0.55, 0.7))) + 0.2) / 1.2, 0.0);
   float edge = pow(1.0 - abs(n.z), 2.5) * smoothstep(0.0, 0.25, n.z); // not in creases, which face away
   float rim = edge * max(dot(n, normalize(vec3(0.85, 0.3, 0.1))), 0.0);
   vec3 sky = mix(vec3(0.17, 0.15, 0.15), vec3(0.27, 0.29, 0.33), 0.5 + 0.5 * n.y);
   return vec3(0.80, 0.745, 0.70) * (sky + vec3(0.92, 0.87, 0.80) * key) + vec3(0.28, 0.42, 0.7) * rim;
+#endif
 }
-
-vec3 byDepth(float z_m) {
-  return inferno(clamp(1.0 - (z_m - (middle_m - 0.09)) / 0.16, 0.0, 1.0));
-}
-
-vec3 colored(vec3 picture, float z_m, vec3 normal_view) {
-  if (lines > 0.5) return look == 1 ? byDepth(z_m) * 1.1 + 0.05 : lineColor * (0.45 + 0.55 * clamp(normal_view.z, 0.0, 1.0));
-  if (look == 1) return byDepth(z_m);
-  if (look == 2) return clay(normal_view);
-  return picture;
-}
+#endif
 
 void dissolve() {
   if (shown >= 1.0) return;
@@ -50,11 +67,9 @@ void dissolve() {
 
 export function uniforms() {
   return {
-    look: { value: LOOKS.picture },
     shown: { value: 0 },
     middle_m: { value: 0.5 },
     lineColor: { value: new THREE.Color(0x7fd4c1) },
-    lines: { value: 0 },
   };
 }
 
@@ -63,11 +78,13 @@ export function uniforms() {
  *
  * @param {THREE.BufferGeometry} geometry
  * @param {object} parameters of a ShaderMaterial
+ * @returns what it is made of, and `setLook(one of LOOKS)`
  */
 export function solidAndLines(geometry, parameters) {
   const material = new THREE.ShaderMaterial({
     glslVersion: THREE.GLSL3,
     ...parameters,
+    defines: { LOOK: LOOKS.picture },
     polygonOffset: true,
     polygonOffsetFactor: 1,
     polygonOffsetUnits: 1,
@@ -75,7 +92,8 @@ export function solidAndLines(geometry, parameters) {
   const lines = new THREE.ShaderMaterial({
     glslVersion: THREE.GLSL3,
     ...parameters,
-    uniforms: { ...parameters.uniforms, lines: { value: 1 } },
+    uniforms: { ...parameters.uniforms },
+    defines: { LOOK: LOOKS.picture, LINES: 1 },
     wireframe: true,
   });
   const group = new THREE.Group();
@@ -84,7 +102,14 @@ export function solidAndLines(geometry, parameters) {
   for (const mesh of [solid, wire]) mesh.frustumCulled = false;
   wire.visible = false;
   group.add(solid, wire);
-  return { group, solid, wire, material, lines };
+  const setLook = (look) => {
+    for (const one of [material, lines]) {
+      if (one.defines.LOOK === look) continue;
+      one.defines.LOOK = look;
+      one.needsUpdate = true;
+    }
+  };
+  return { group, solid, wire, material, lines, setLook };
 }
 
 /** A JPEG as a texture whose row 0 is the picture's top; the one before it goes on until then. */
