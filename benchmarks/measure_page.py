@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--transport", choices=("webrtc", "ws"), default="webrtc")
     parser.add_argument("--size", default="640x480", help="of the page, pixels")
     parser.add_argument("--seconds", type=float, default=20.0, help="of one run, after --warm")
-    parser.add_argument("--warm", type=float, default=5.0)
+    parser.add_argument("--warm", type=float, default=15.0, help="until the camera's rate settles")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--clip", default="demo", help="a source of rtrecon to make the camera of")
     parser.add_argument("--serve", nargs="*", default=[], help="further options of rtrecon serve")

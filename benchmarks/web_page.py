@@ -24,6 +24,7 @@ import time_code
 CHROMIUM = os.environ.get("RTRECON_CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 START_S = 120.0
 STOP_S = 60.0
+MOST_LATE_MS = 5_000.0  # half of the bundled clip
 SOFTWARE_GL = ("--enable-unsafe-swiftshader",)
 """As browsers do without a graphics card: WebGL by the processor, all else without GL."""
 
@@ -219,7 +220,8 @@ def late_ms(page: Any, results: Sequence[Mapping[str, Any]]) -> list[float]:
     """From the capture of a result's picture in this page to its draw, where that is known.
 
     ``rtreconWatchCamera`` (`time_code.JS_READ`) runs in the page; a number that comes again and
-    again is the latest before the draw.
+    again is the latest before the draw. One whose picture was not seen this time round, and would
+    be a round of the clip late, is left out.
     """
     captured: dict[int, list[float]] = {}
     for number, time_ms in page.evaluate("rtreconCaptured"):
@@ -227,5 +229,6 @@ def late_ms(page: Any, results: Sequence[Mapping[str, Any]]) -> list[float]:
     late = []
     for result in results:
         waits = [result["drawn_ms"] - time_ms for time_ms in captured.get(result["number"], ())]
-        late += [min(waits_past)] if (waits_past := [w for w in waits if w > 0.0]) else []
+        waits = [wait for wait in waits if 0.0 < wait < MOST_LATE_MS]
+        late += [min(waits)] if waits else []
     return late
