@@ -56,9 +56,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         # What OpenCV and FFmpeg print of a bad source is said better by our own errors.
         os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-    # OpenBLAS' threads spin between two products, on a core that capture, network or a browser on
-    # this machine needs; our matrices are too small to gain by them.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         _set_up_logging(quiet=quiet, verbose=verbose, debug=debug)
         config = _with_options(_parse(command, name, arguments[1:]), name, arguments[1:])

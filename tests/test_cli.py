@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -144,17 +143,3 @@ def test_a_ctrl_c_within_an_import_is_no_missing_library(
     assert code == 130
     assert "interrupted" in err
     assert "not installed" not in err
-
-
-@pytest.mark.parametrize(("given", "threads"), [(None, "1"), ("3", "3")])
-def test_threads_of_openblas_do_not_spin_unless_asked_for(given: str | None, threads: str) -> None:
-    env = {name: text for name, text in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
-    env |= {} if given is None else {"OPENBLAS_NUM_THREADS": given}
-    code = (
-        "import os, rtrecon.cli; rtrecon.cli.main(['doctor', '--config', 'none']);"
-        "print(os.environ['OPENBLAS_NUM_THREADS'])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.splitlines()[-1] == threads

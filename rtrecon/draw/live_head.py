@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rtrecon.blas import one_blas_thread
 from rtrecon.draw.head_shell import HeadShell, head_shell, ramp
 from rtrecon.draw.raster import Painted
 from rtrecon.draw.seen import Seen
@@ -69,6 +70,10 @@ class LiveHead:
         Raises:
             DataError: the face has no pose.
         """
+        with one_blas_thread():
+            return self._view(face, t_ns, tints)
+
+    def _view(self, face: FaceReconstruction, t_ns: int | None, tints: bool) -> HeadView:
         head = fit_head(face) if t_ns is None else self._fit.update(face, t_ns)
         if not _SIZES[0] < head.scale * self._shell.model.ipd_m / _IPD_M < _SIZES[1]:
             head = placed_head(face)  # a depth that is no head's

@@ -17,7 +17,7 @@ _BUFFER = "_RTCRtpReceiver__jitter_buffer"
 _PARTS = ("_outbound_queue", "_flight_size", "_cwnd", "_transmit")
 
 
-class PromptBuffer(JitterBuffer):  # type: ignore[misc]
+class PromptBuffer(JitterBuffer):
     """Gives a picture with the packet that is marked as its last (RFC 3550, 5.1; RFC 7741, 4.1).
 
     aiortc's own waits for the first packet of the next picture, 50 ms later at 20 Hz.
@@ -30,8 +30,9 @@ class PromptBuffer(JitterBuffer):  # type: ignore[misc]
 
     def _take_marked(self) -> JitterFrame | None:
         data: list[bytes] = []
+        first: Any = self._origin
         for count in range(self.capacity):
-            packet = self._packets[(self._origin + count) % self.capacity]
+            packet: Any = self._packets[(first + count) % self.capacity]
             if packet is None:
                 return None
             data.append(packet._data)
