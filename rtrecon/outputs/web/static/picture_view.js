@@ -6,7 +6,7 @@ import { drawOverlay } from "./overlay.js";
 const KEPT = 24; // frames
 const KEPT_PX = 480;
 const KEPT_EACH_MS = 90; // where software draws: to keep a frame costs as much as half a result
-const UPLINK_MS = 45; // from the camera to the server's grab, beside the network
+const UPLINK_MS = 20; // from the camera to the server's grab, beside the network
 const STALE_MS = 1500; // without results the live video is shown
 const JUMP_MS = 5000;
 
