@@ -12,6 +12,7 @@ const SWAY = { angle_rad: 0.42, period_s: 9 };
 const FOLLOW_S = 0.35;
 const BACKGROUND = 0x0e1116;
 const FRUGAL_PX = 160_000;
+const REST_MS = 80; // where software draws: a browser that is asked for frames makes them, drawn or not
 
 /**
  * scene
@@ -39,6 +40,7 @@ export class Stage extends EventTarget {
   #goal = new THREE.Vector3();
   #turned = false;
   #isLost = false;
+  #rest = 0; // a timer's, while no frames are asked for
 
   /**
    * @param {HTMLCanvasElement} canvas
@@ -81,7 +83,8 @@ export class Stage extends EventTarget {
       this.invalidate();
       this.dispatchEvent(new Event("restored"));
     });
-    this.renderer.setAnimationLoop((now_ms, xrFrame) => this.#frame(now_ms, xrFrame));
+    this.renderer.xr.addEventListener("sessionstart", () => this.#wake());
+    this.#wake();
   }
 
   get isLost() {
@@ -97,6 +100,20 @@ export class Stage extends EventTarget {
   /** Draw at the next chance. */
   invalidate() {
     this.#dirty = true;
+    if (this.#rest) this.#wake();
+  }
+
+  #wake() {
+    clearTimeout(this.#rest);
+    this.#rest = 0;
+    this.renderer.setAnimationLoop((now_ms, xrFrame) => this.#frame(now_ms, xrFrame));
+  }
+
+  /** Ask for no frames until there is something to draw, or to look whether there is. */
+  #sleep() {
+    if (this.#rest || this.#dirty || this.renderer.xr.isPresenting) return;
+    this.renderer.setAnimationLoop(null);
+    this.#rest = setTimeout(() => this.#wake(), REST_MS);
   }
 
   get mirror() {
@@ -229,7 +246,11 @@ export class Stage extends EventTarget {
       this.controls.update(); // says that the camera moved
       if (swayed && this.frugal) this.#dirty = wasDirty;
     }
-    if ((!this.#dirty && !presenting) || this.#isLost) return;
+    if ((!this.#dirty && !presenting) || this.#isLost) {
+      // Not within a frame: the next one is asked for behind it.
+      if (this.frugal && !presenting) setTimeout(() => this.#sleep());
+      return;
+    }
     this.#dirty = false;
     this.renderer.render(this.scene, this.camera);
     this.dispatchEvent(new CustomEvent("drawn", { detail: { now_ms } }));
