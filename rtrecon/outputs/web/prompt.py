@@ -7,6 +7,7 @@ nothing is changed, and results only come later; the tests say that.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
@@ -70,8 +71,9 @@ def send_at_once(channel: Any) -> asyncio.Task[None] | None:
 
 
 async def _fill(transport: Any) -> None:
-    while transport._outbound_queue and transport._flight_size < transport._cwnd:
-        before = transport._flight_size
-        await transport._transmit()
-        if transport._flight_size <= before:
-            return
+    with contextlib.suppress(ConnectionError):  # it is hung up meanwhile
+        while transport._outbound_queue and transport._flight_size < transport._cwnd:
+            before = transport._flight_size
+            await transport._transmit()
+            if transport._flight_size <= before:
+                return

@@ -114,7 +114,7 @@ export class Camera extends EventTarget {
   /** Give all pictures again, as when a page that was not looked at is. */
   async hasten() {
     this.#rate.reset();
-    if (this.isOn) await this.#setRate(this.#rate.hz);
+    if (this.#stream) await this.#setRate(this.#rate.hz);
   }
 
   async stop() {
@@ -165,6 +165,7 @@ export class Camera extends EventTarget {
     channel.onmessage = ({ data }) => data instanceof ArrayBuffer && this.#emit("bytes", data);
     this.#channel = channel;
     const [track] = this.#stream.getVideoTracks();
+    if (this.#rate.hz !== this.rate_hz) await this.hasten(); // of the connection before this one
     this.#rate.reset();
     const { sender } = pc.addTransceiver(track, {
       direction: "sendonly",
