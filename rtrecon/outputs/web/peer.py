@@ -22,6 +22,7 @@ __all__ = ["Channel", "Peer"]
 
 _MOST_UNDER_WAY = 2
 _ASLEEP_S = 2.0  # without a word that a result was shown
+_SOON_S = 0.03  # a result is made in that time
 _LOST_S = 0.5  # a result over a channel that loses some has come by then, or never does
 _MOST_TEXTS = 64  # that wait for one page; older ones are worth nothing then
 
@@ -102,8 +103,9 @@ class Peer:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it would be sent a result now. From any thread."""
-        return self.want is not None and not self._is_busy() and not self.is_asleep
+        """Whether it would be sent a result now, or soon enough. From any thread."""
+        is_early = time.monotonic() < self._next_s - _SOON_S
+        return self.want is not None and not (is_early or self._is_busy() or self.is_asleep)
 
     @property
     def has_missed(self) -> bool:

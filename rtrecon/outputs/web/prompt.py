@@ -15,19 +15,38 @@ from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 __all__ = ["PromptBuffer", "hasten_pictures", "send_at_once"]
 
 _BUFFER = "_RTCRtpReceiver__jitter_buffer"
+_MOST_BEHIND = 45_000  # half a second of video's 90 kHz
 _PARTS = ("_outbound_queue", "_flight_size", "_cwnd", "_transmit")
 
 
 class PromptBuffer(JitterBuffer):
     """Gives a picture with the packet that is marked as its last (RFC 3550, 5.1; RFC 7741, 4.1).
 
-    aiortc's own waits for the first packet of the next picture, 50 ms later at 20 Hz.
+    aiortc's own waits for the first packet of the next picture, 50 ms later at 20 Hz. It also waits
+    for a lost packet until 128 others have come, and then goes on as late as it is: this one gives
+    up what is half a second behind, and asks for a whole picture.
     """
 
     def add(self, packet: Any) -> tuple[bool, JitterFrame | None]:
         """As aiortc's: whether a whole picture must be asked for, and one that is complete."""
         wants_whole, frame = super().add(packet)
-        return wants_whole, frame if frame is not None else self._take_marked()
+        if frame is None:
+            frame = self._take_marked()
+        if self._behind(packet) > _MOST_BEHIND:
+            self.remove(self.capacity)
+            self._origin = (packet.sequence_number + 1) % (1 << 16)
+            return True, None
+        return wants_whole, frame
+
+    def _behind(self, newest: Any) -> int:
+        """By how much the oldest packet that waits is older, in units of RTP's clock."""
+        first: Any = self._origin
+        for count in range(self.capacity):
+            packet: Any = self._packets[(first + count) % self.capacity]
+            if packet is not None:
+                behind = int(newest.timestamp - packet.timestamp) % (1 << 32)
+                return behind if behind < 1 << 31 else 0
+        return 0
 
     def _take_marked(self) -> JitterFrame | None:
         data: list[bytes] = []

@@ -152,7 +152,8 @@ class ResultPacker:
             fits = k == 0 or blobs.size + self._extra_bytes.get(layers, 0) < _SMALL_MESSAGE
             before = blobs.size
             words["texture"] = words["depth"] = words["head"] = None
-            if layers.texture_px and fits:
+            is_drawn = k == 0 or layers.depth or face.id in heads
+            if layers.texture_px and fits and is_drawn:
                 words["texture"] = blobs.add(parts.texture(face, layers.texture_px))
             if layers.depth and fits:
                 words["depth"] = {"blob": blobs.add(parts.depth(face)), **parts.depth_json(face)}

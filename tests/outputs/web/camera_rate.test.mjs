@@ -37,6 +37,16 @@ test("when it has more time it is given more", () => {
   assert.equal(over(rate, 120, server(60), 30).at(-1), 30);
 });
 
+test("a pause now and then is no reason, and a long one costs little each time", () => {
+  const rate = new CameraRate(20);
+  const pausing = (hz, s) => (s % 20 < 1.5 ? 0.9 * hz : hz); // some 3 of 31 are missing for a while
+  assert.deepEqual(new Set(over(rate, 300, pausing)), new Set([20]));
+  const stalled = (hz, s) => (s % 300 < 6 ? 0.5 * hz : hz);
+  const seen = over(rate, 3000, stalled, 300);
+  const last = seen.slice(-600); // of the last five minutes
+  assert.ok(last.filter((hz) => hz === 20).length > 0.85 * last.length);
+});
+
 test("a server that says nothing changes nothing, and a new start forgets", () => {
   const rate = new CameraRate(20);
   assert.deepEqual(new Set(over(rate, 60, () => 0)), new Set([20]));

@@ -138,6 +138,42 @@ def test_a_head_comes_with_its_colours_once(start: Start) -> None:
     run(work)
 
 
+def test_of_faces_that_are_not_drawn_only_the_place_is_sent(start: Start) -> None:
+    output = start()
+    faces = [head(x_m=-0.1), head(x_m=0.1, face_id=1)]
+    result = LiveResult(Frame(picture_of(*faces), 0, 0), faces, 12.0)
+
+    async def work() -> None:
+        async with page_of(output) as page:
+            for layers, textures in ((["head", "texture"], 1), (["depth", "texture"], 2)):
+                await page.send("want", layers=layers)
+                await page.send("ping", t=0)
+                await page.text("pong")
+                await asyncio.to_thread(output.write, result)
+                found = (await page.result()).header["faces"]
+                assert all(face["T"] for face in found)
+                assert sum(face["texture"] is not None for face in found) == textures
+
+    run(work)
+
+
+def test_nothing_is_made_for_a_page_that_wants_little_before_it_is_time(start: Start) -> None:
+    output = start()
+
+    async def work() -> None:
+        async with page_of(output) as page:
+            await page.send("want", layers=[], max_hz=0.1)
+            await page.send("ping", t=0)
+            await page.text("pong")
+            assert output.wants_result()
+            await shown(page, output, 0)
+            await page.send("ping", t=1)
+            await page.text("pong")
+            assert not output.wants_result()
+
+    run(work)
+
+
 def test_one_that_does_not_follow_gets_the_newest_and_holds_up_nobody(start: Start) -> None:
     output = start()
 

@@ -60,6 +60,34 @@ def test_a_lost_packet_asks_for_a_whole_picture_as_ever() -> None:
     assert asked[0].index(True) == asked[1].index(True)
 
 
+def test_what_is_half_a_second_behind_is_given_up() -> None:
+    buffer = PromptBuffer(capacity=512, is_video=True)
+    assert given(buffer, packet(1, 0, is_last=True)) == [(0, b"1;")]
+    late = [(n, 4500 * (n - 1)) for n in range(3, 40)]  # 2 is lost; 20 pictures a second
+    answers = [buffer.add(packet(n, t, is_last=True)) for n, t in late]
+    asked = [k for k, (wants_whole, _) in enumerate(answers) if wants_whole]
+    assert len(asked) == 1
+    assert 10 <= asked[0] <= 12
+    assert all(frame is None for _, frame in answers[: asked[0]])
+    given_then = [frame.timestamp for _, frame in answers[asked[0] + 1 :] if frame is not None]
+    assert given_then == [t for _, t in late[asked[0] + 1 :]]
+
+
+def test_a_retransmission_in_time_is_waited_for() -> None:
+    buffer = PromptBuffer(capacity=512, is_video=True)
+    given(buffer, packet(1, 0, is_last=True))
+    late = [packet(n, 4500 * (n - 1), is_last=True) for n in (3, 4, 5, 2)]
+    assert given(buffer, *late) == [(4500, b"2;")]
+    assert not any(buffer.add(packet(n, 4500 * (n - 1), is_last=True))[0] for n in (6, 7))
+
+
+def test_a_picture_that_takes_long_and_a_pause_are_no_reason() -> None:
+    buffer = PromptBuffer(capacity=512, is_video=True)
+    slow = [packet(n, 90_000, is_last=n == 99) for n in range(100)]
+    assert [buffer.add(one)[0] for one in slow] == 100 * [False]
+    assert buffer.add(packet(100, 900_000, is_last=True))[0] is False
+
+
 async def connected() -> tuple[Any, Any, list[Any], list[bytes]]:
     """Two ends, a data channel that may lose messages, and what came at the far end."""
     near, far = aiortc.RTCPeerConnection(), aiortc.RTCPeerConnection()

@@ -88,6 +88,7 @@ export class Camera extends EventTarget {
     this.video = document.createElement("video");
     Object.assign(this.video, { muted: true, playsInline: true, srcObject: stream });
     await this.video.play().catch(() => {});
+    if (attempt !== this.#attempt) return;
     try {
       await this.#connect(attempt);
     } catch (error) {
@@ -123,6 +124,9 @@ export class Camera extends EventTarget {
   }
 
   async #connect(attempt) {
+    if (this.#rate.hz !== this.rate_hz) await this.hasten(); // of the connection before this one
+    this.#rate.reset();
+    if (attempt !== this.#attempt) return;
     const wanted = this.forced ?? ("RTCPeerConnection" in window ? "webrtc" : "ws");
     await this.#ask(wanted);
     if (attempt !== this.#attempt) return;
@@ -165,8 +169,6 @@ export class Camera extends EventTarget {
     channel.onmessage = ({ data }) => data instanceof ArrayBuffer && this.#emit("bytes", data);
     this.#channel = channel;
     const [track] = this.#stream.getVideoTracks();
-    if (this.#rate.hz !== this.rate_hz) await this.hasten(); // of the connection before this one
-    this.#rate.reset();
     const { sender } = pc.addTransceiver(track, {
       direction: "sendonly",
       streams: [this.#stream],
@@ -178,6 +180,7 @@ export class Camera extends EventTarget {
     await sender.setParameters(parameters).catch(() => {}); // Firefox and Safari know it not
     this.#sender = sender;
     await gathered(pc);
+    if (attempt !== this.#attempt) return;
     const answer = once(this.#link, "answer", WEBRTC_S);
     this.#link.send({ type: "offer", sdp: pc.localDescription.sdp });
     await pc.setRemoteDescription({ type: "answer", sdp: (await answer).sdp });
@@ -193,7 +196,8 @@ export class Camera extends EventTarget {
   async #setRate(hz) {
     const [track] = this.#stream?.getVideoTracks() ?? [];
     const parameters = this.#sender?.getParameters();
-    for (const encoding of parameters?.encodings ?? []) encoding.maxFramerate = hz;
+    const limits = { maxFramerate: hz, maxBitrate: Math.round((MOST_BITS * hz) / this.rate_hz) };
+    for (const encoding of parameters?.encodings ?? []) Object.assign(encoding, limits);
     await Promise.allSettled([
       track?.applyConstraints({ ...track.getConstraints(), frameRate: { ideal: hz, max: hz } }),
       parameters && this.#sender.setParameters(parameters),

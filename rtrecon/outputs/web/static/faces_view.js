@@ -48,7 +48,7 @@ export class FacesView {
     for (const seen of result.faces) {
       if (!seen.T) continue;
       present.add(seen.id);
-      middles.push(at(seen.T, CENTER_M));
+      if (seen.head || seen.depth) middles.push(at(seen.T, CENTER_M)); // others are not drawn
       const face = this.#faces.get(seen.id) ?? this.#add(seen.id);
       this.#update(face, seen, result);
     }
