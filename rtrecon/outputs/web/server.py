@@ -211,6 +211,12 @@ class WebServer:
         for listening in self._sockets:
             await web.SockSite(self._runner, listening, ssl_context=self._tls).start()
         self._do(self._tell_state())
+        self._do(self._get_ready())
+
+    async def _get_ready(self) -> None:
+        """Make what the first page asks for first, which takes a second."""
+        with contextlib.suppress(RtreconError):  # it is told when it is asked for
+            await self._loop.run_in_executor(None, head_json)
 
     async def _close(self) -> None:
         self._is_closing = True
