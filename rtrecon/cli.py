@@ -15,6 +15,7 @@ from rtrecon._version import __version__
 from rtrecon.commands.table import COMMANDS, Command, config_types, load
 from rtrecon.console import LogHandler, note_interrupts, raise_if_interrupted
 from rtrecon.errors import ArgumentError, RtreconError
+from rtrecon.malloc import share_arenas
 from rtrecon.shown import hide_secrets
 from rtrecon.threads import end_process
 
@@ -50,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if command is None:
         print(f"rtrecon: there is no command {hide_secrets(name)!r}\n\n{_usage()}", file=sys.stderr)  # noqa: T201
         return 2
+    share_arenas()
     debug, quiet = "--debug" in arguments, bool({"-q", "--quiet"} & set(arguments))
     verbose = bool({"-v", "--verbose"} & set(arguments))
     if not debug:

@@ -15,7 +15,7 @@ import pytest
 # First to last; a line holds what may know each other.
 LAYERS = """
 errors _version shown telemetry json_text intrinsics_file types
-assets blas buffers console files gltf host plugins threads
+assets blas buffers console files gltf host malloc plugins threads
 config stats
 options_file
 capture
