@@ -56,6 +56,8 @@ class VTubeStudio:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._thread.join()
+        with self._changed:  # the threads of sessions are not waited for by the server
+            self._changed.wait_for(lambda: len(self.ends) == self.sessions, 20.0)
 
     def wait(self, count: int) -> None:
         with self._changed:
@@ -93,7 +95,9 @@ class VTubeStudio:
         except ConnectionClosed:
             return
         finally:
-            self.ends.append(connection.close_code)
+            with self._changed:
+                self.ends.append(connection.close_code)
+                self._changed.notify_all()
 
     def _answer(self, kind: str, data: dict[str, Any], session: dict[str, bool]) -> dict[str, Any]:
         if kind == "AuthenticationTokenRequest":
