@@ -56,8 +56,8 @@ class VTubeStudio:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._thread.join()
-        with self._changed:  # the threads of sessions are not waited for by the server
-            self._changed.wait_for(lambda: len(self.ends) == self.sessions, 20.0)
+        with self._changed:  # who still talks is not waited for long
+            self._changed.wait_for(lambda: len(self.ends) == self.sessions, 3.0)
 
     def wait(self, count: int) -> None:
         with self._changed:
