@@ -15,8 +15,8 @@ def share_arenas() -> None:
     """Have threads share two arenas of glibc's malloc; with another C library nothing happens.
 
     Else most threads get an arena of their own, sixteen on two cores, and each keeps the most that
-    was ever freed into it: the page's server came to 376 MB in half an hour, and so to 313 in twenty
-    minutes, in which it had come to 334.
+    was ever freed into it: the page's server came to 334 MB in twenty minutes and to 376 in thirty,
+    and so to 313 in twenty.
     ``MALLOC_ARENA_MAX`` in the environment has its way.
     """
     if not sys.platform.startswith("linux") or "MALLOC_ARENA_MAX" in os.environ:
