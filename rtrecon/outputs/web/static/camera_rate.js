@@ -3,7 +3,7 @@
 // less often by that, and twice as late.
 
 const FOLLOWS = 0.93; // of the camera's pictures: the rest are left out on the way, as ever
-const FEWER = 1.03, MORE = 1.2; // so many times what the server makes; what there was
+const FEWER = 1.08, MORE = 1.2; // so many times what the server makes; what there was
 const SETTLE_MS = 3500; // the server counts over thirty results
 const LOW_RESULTS = 40; // so many low ones in a row: one pause of the server is in thirty figures
 const AGAIN_MS = 6000, LONGEST_MS = 320_000; // after what was too much
