@@ -88,15 +88,15 @@ class HeadLayer:
         np.subtract(steps[:, 1:], steps[:, :-1], out=planes[:, 1:])
         share = np.rint(np.clip(surface.seen, 0.0, 1.0) * 255.0).astype(np.uint8)
         shape = zlib.compress(planes.tobytes() + share.tobytes(), 1)
-        tint = known if known is not None and not is_due else None
-        tint = tint or self._tint(face.id, surface.colors, t_ns)
+        if known is None or is_due:
+            known = self._tint(face.id, surface.colors, t_ns)
         words = {
             "count": len(self._rest),
             "step_m": _STEP_M,
             "R": np.round(R.astype(np.float64), 6).ravel().tolist(),
             "t": np.round(t.astype(np.float64), 5).tolist(),
         }
-        return HeadBlobs(shape, words, tint.packed, tint.key)
+        return HeadBlobs(shape, words, known.packed, known.key)
 
     def _tint(self, face_id: int, colors: Float32Array, t_ns: int) -> _Tint:
         rounded = np.clip(colors, 0.0, 255.0).astype(np.uint8)

@@ -228,8 +228,8 @@ class _Call:
 
         if track.kind == "video":
             for one in self._connection.getReceivers():
-                if one.track is track:
-                    hasten_pictures(one)
+                if one.track is track and not hasten_pictures(one):
+                    logger.debug("web: another aiortc, whose pictures come a little later")
             task = asyncio.ensure_future(self._drain(track))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

@@ -125,7 +125,7 @@ export class Camera extends EventTarget {
 
   async #connect(attempt) {
     if (this.#rate.hz !== this.rate_hz) await this.hasten(); // of the connection before this one
-    this.#rate.reset();
+    else this.#rate.reset();
     if (attempt !== this.#attempt) return;
     const wanted = this.forced ?? ("RTCPeerConnection" in window ? "webrtc" : "ws");
     await this.#ask(wanted);
